@@ -1,0 +1,107 @@
+// The field names that get a number when a head is scanned, so that looking one up is a table look-up.
+#ifndef CHS_NAMES_H
+#define CHS_NAMES_H
+
+// X(number, lower-case name)
+#define CHS_WELL_KNOWN_NAMES(X) \
+    X(1, "accept") \
+    X(2, "accept-charset") \
+    X(3, "accept-encoding") \
+    X(4, "accept-language") \
+    X(5, "accept-ranges") \
+    X(6, "access-control-allow-credentials") \
+    X(7, "access-control-allow-headers") \
+    X(8, "access-control-allow-methods") \
+    X(9, "access-control-allow-origin") \
+    X(10, "access-control-expose-headers") \
+    X(11, "access-control-max-age") \
+    X(12, "access-control-request-headers") \
+    X(13, "access-control-request-method") \
+    X(14, "age") \
+    X(15, "allow") \
+    X(16, "alt-svc") \
+    X(17, "authorization") \
+    X(18, "cache-control") \
+    X(19, "cdn-cache-control") \
+    X(20, "connection") \
+    X(21, "content-disposition") \
+    X(22, "content-encoding") \
+    X(23, "content-language") \
+    X(24, "content-length") \
+    X(25, "content-location") \
+    X(26, "content-range") \
+    X(27, "content-security-policy") \
+    X(28, "content-type") \
+    X(29, "cookie") \
+    X(30, "date") \
+    X(31, "dnt") \
+    X(32, "etag") \
+    X(33, "expect") \
+    X(34, "expires") \
+    X(35, "forwarded") \
+    X(36, "from") \
+    X(37, "host") \
+    X(38, "http2-settings") \
+    X(39, "if-match") \
+    X(40, "if-modified-since") \
+    X(41, "if-none-match") \
+    X(42, "if-range") \
+    X(43, "if-unmodified-since") \
+    X(44, "keep-alive") \
+    X(45, "last-modified") \
+    X(46, "link") \
+    X(47, "location") \
+    X(48, "max-forwards") \
+    X(49, "origin") \
+    X(50, "pragma") \
+    X(51, "priority") \
+    X(52, "proxy-authenticate") \
+    X(53, "proxy-authorization") \
+    X(54, "proxy-connection") \
+    X(55, "proxy-status") \
+    X(56, "range") \
+    X(57, "referer") \
+    X(58, "referrer-policy") \
+    X(59, "retry-after") \
+    X(60, "sec-ch-ua") \
+    X(61, "sec-ch-ua-mobile") \
+    X(62, "sec-ch-ua-platform") \
+    X(63, "sec-fetch-dest") \
+    X(64, "sec-fetch-mode") \
+    X(65, "sec-fetch-site") \
+    X(66, "sec-fetch-user") \
+    X(67, "sec-websocket-accept") \
+    X(68, "sec-websocket-extensions") \
+    X(69, "sec-websocket-key") \
+    X(70, "sec-websocket-protocol") \
+    X(71, "sec-websocket-version") \
+    X(72, "server") \
+    X(73, "server-timing") \
+    X(74, "set-cookie") \
+    X(75, "strict-transport-security") \
+    X(76, "surrogate-control") \
+    X(77, "te") \
+    X(78, "timing-allow-origin") \
+    X(79, "traceparent") \
+    X(80, "tracestate") \
+    X(81, "trailer") \
+    X(82, "transfer-encoding") \
+    X(83, "upgrade") \
+    X(84, "upgrade-insecure-requests") \
+    X(85, "user-agent") \
+    X(86, "vary") \
+    X(87, "via") \
+    X(88, "warning") \
+    X(89, "www-authenticate") \
+    X(90, "x-content-type-options") \
+    X(91, "x-forwarded-for") \
+    X(92, "x-forwarded-host") \
+    X(93, "x-forwarded-proto") \
+    X(94, "x-frame-options") \
+    X(95, "x-real-ip") \
+    X(96, "x-request-id") \
+    X(97, "x-xss-protection")
+
+#define CHS_WELL_KNOWN_COUNT 97
+
+#endif

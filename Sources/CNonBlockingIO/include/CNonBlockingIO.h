@@ -1,0 +1,116 @@
+// System calls that Swift cannot import as they are (variadic functions, macros, struct layouts, thread-locals), one wrapper each.
+// Every function that can fail returns a negative errno instead of setting it, so that no Swift code reads `errno` late.
+#ifndef CNONBLOCKINGIO_H
+#define CNONBLOCKINGIO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+// MARK: - Threads
+
+/// The object that belongs to the calling thread (a worker's context), or NULL. Set once by the worker's own thread.
+extern _Thread_local void *cnbio_thread_context;
+static inline void *cnbio_get_thread_context(void) { return cnbio_thread_context; }
+static inline void cnbio_set_thread_context(void *context) { cnbio_thread_context = context; }
+
+/// Starts a joinable thread that blocks SIGPIPE; names longer than 15 bytes are cut, as the kernel asks.
+int cnbio_thread_start(uint64_t *thread, const char *name, void (*body)(void *), void *argument);
+int cnbio_thread_join(uint64_t thread);
+/// Whether `thread` is the calling one.
+bool cnbio_thread_is_current(uint64_t thread);
+
+/// Cores that this process may run on.
+int cnbio_available_core_count(void);
+
+// MARK: - Polling
+
+/// Creates the epoll instance and the eventfd that wakes it (registered with a token of 0).
+int cnbio_poller_create(int *epoll_fd, int *wake_fd);
+/// Registers `fd` edge-triggered for reading, writing and hang-up, once for its life.
+int cnbio_poller_add(int epoll_fd, int fd, uint64_t token);
+int cnbio_poller_remove(int epoll_fd, int fd);
+int cnbio_poller_wait(int epoll_fd, struct epoll_event *events, int capacity, int timeout_ms);
+void cnbio_poller_wake(int wake_fd);
+static inline uint64_t cnbio_event_token(const struct epoll_event *event) { return event->data.u64; }
+
+/// CLOCK_MONOTONIC in nanoseconds.
+uint64_t cnbio_monotonic_nanoseconds(void);
+/// CLOCK_MONOTONIC_COARSE in nanoseconds: the same clock as of the last timer interrupt (1 to 10 ms ago), for a few ns.
+uint64_t cnbio_monotonic_coarse_nanoseconds(void);
+/// CLOCK_REALTIME in whole seconds.
+int64_t cnbio_realtime_seconds(void);
+
+// MARK: - Sockets
+
+int cnbio_socket(int domain, int type);
+int cnbio_close(int fd);
+int cnbio_accept(int fd, struct sockaddr_storage *address, socklen_t *length);
+int cnbio_connect(int fd, const struct sockaddr_storage *address, socklen_t length);
+int cnbio_bind(int fd, const struct sockaddr_storage *address, socklen_t length);
+int cnbio_listen(int fd, int backlog);
+int cnbio_shutdown_write(int fd);
+int cnbio_socket_error(int fd);
+int cnbio_set_int_option(int fd, int level, int name, int value);
+int cnbio_get_int_option(int fd, int level, int name, int *value);
+int cnbio_local_address(int fd, struct sockaddr_storage *address, socklen_t *length);
+int cnbio_peer_address(int fd, struct sockaddr_storage *address, socklen_t *length);
+/// Makes `close` send RST instead of FIN: the peer must not take a cut response for a whole one.
+int cnbio_set_reset_on_close(int fd);
+
+ssize_t cnbio_receive(int fd, void *bytes, size_t count);
+ssize_t cnbio_send(int fd, const void *bytes, size_t count);
+ssize_t cnbio_send_vectors(int fd, struct iovec *vectors, size_t count);
+
+// MARK: - Socket options by meaning
+
+int cnbio_tcp_no_delay(int fd);
+int cnbio_tcp_fast_open_listener(int fd, int queue_length);
+int cnbio_tcp_fast_open_connect(int fd);
+/// Seconds, except `user_timeout_ms`; 0 leaves a value as the system has it.
+int cnbio_tcp_keepalive(int fd, int idle, int interval, int count, int user_timeout_ms);
+int cnbio_tcp_user_timeout(int fd, int milliseconds);
+int cnbio_dscp(int fd, int family, int value);
+int cnbio_bind_address_no_port(int fd);
+/// IP_LOCAL_PORT_RANGE (Linux 6.3): the source port is taken from low…high.
+int cnbio_local_port_range(int fd, uint16_t low, uint16_t high);
+int cnbio_ipv6_only(int fd, bool on);
+
+// MARK: - Addresses
+
+/// Writes the text form of an IPv4 or IPv6 address; returns its length or a negative errno.
+int cnbio_address_text(const struct sockaddr_storage *address, char *text, size_t capacity);
+uint16_t cnbio_address_port(const struct sockaddr_storage *address);
+/// The bytes of an address as they lie in memory: all of an IPv4 one, the first or second half of an IPv6 one.
+uint32_t cnbio_ipv4_bits(const struct sockaddr_storage *address);
+uint64_t cnbio_ipv6_bits(const struct sockaddr_storage *address, int half);
+/// Puts an address together again from its bytes.
+void cnbio_ipv4_address(uint32_t bits, uint16_t port, struct sockaddr_storage *address, socklen_t *length);
+void cnbio_ipv6_address(uint64_t high, uint64_t low, uint16_t port, struct sockaddr_storage *address, socklen_t *length);
+/// Parses a numeric address; 0 on success.
+int cnbio_parse_ipv4(const char *text, uint16_t port, struct sockaddr_storage *address, socklen_t *length);
+int cnbio_parse_ipv6(const char *text, uint16_t port, struct sockaddr_storage *address, socklen_t *length);
+int cnbio_unix_address(const char *path, size_t path_length, struct sockaddr_storage *address, socklen_t *length);
+const char *cnbio_unix_path(const struct sockaddr_storage *address);
+/// Blocking name resolution. Fills at most `capacity` stream addresses; returns how many, or a negative EAI_ code.
+int cnbio_resolve(const char *host, uint16_t port, struct sockaddr_storage *addresses, socklen_t *lengths, int capacity);
+const char *cnbio_resolve_error(int code);
+
+// MARK: - Files and signals
+
+int cnbio_unlink(const char *path);
+int cnbio_chmod(const char *path, unsigned mode);
+/// Descriptors this process has open, by counting /proc/self/fd; negative errno on failure.
+int cnbio_open_descriptor_count(void);
+/// Gives the pages that malloc has free back to the system.
+void cnbio_trim_memory(void);
+/// Makes SIGINT, SIGTERM and SIGQUIT readable as bytes (the signal's number) from the returned non-blocking socket.
+int cnbio_signals_open(void);
+/// Restores the default dispositions and closes the pipe.
+void cnbio_signals_close(int fd);
+
+#endif

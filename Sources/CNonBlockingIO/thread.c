@@ -1,0 +1,48 @@
+// Named joinable threads and the one thread-local that tells a worker from any other thread.
+#include "CNonBlockingIO.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+_Thread_local void *cnbio_thread_context = NULL;
+
+struct start {
+    void (*body)(void *);
+    void *argument;
+    char name[16];
+};
+
+static void *run(void *raw) {
+    struct start start = *(struct start *)raw;
+    free(raw);
+    pthread_setname_np(pthread_self(), start.name);
+    sigset_t pipe_signal;
+    sigemptyset(&pipe_signal);
+    sigaddset(&pipe_signal, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe_signal, NULL);
+    start.body(start.argument);
+    return NULL;
+}
+
+int cnbio_thread_start(uint64_t *thread, const char *name, void (*body)(void *), void *argument) {
+    struct start *start = malloc(sizeof *start);
+    if (start == NULL) return -12;
+    start->body = body;
+    start->argument = argument;
+    strncpy(start->name, name, sizeof start->name - 1);
+    start->name[sizeof start->name - 1] = 0;
+    pthread_t handle;
+    int error = pthread_create(&handle, NULL, run, start);
+    if (error != 0) {
+        free(start);
+        return -error;
+    }
+    *thread = (uint64_t)handle;
+    return 0;
+}
+
+int cnbio_thread_join(uint64_t thread) { return -pthread_join((pthread_t)thread, NULL); }
+
+bool cnbio_thread_is_current(uint64_t thread) { return pthread_equal((pthread_t)thread, pthread_self()) != 0; }

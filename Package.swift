@@ -23,6 +23,7 @@ let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package
 let package = Package(
     name: "async-pingora",
     products: [
+        .library(name: "HTTPCodecs", targets: ["HTTPCodecs"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
@@ -37,6 +38,8 @@ let package = Package(
         .target(name: "COpenSSL", linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
         .target(name: "CAres", cSettings: [.define("_GNU_SOURCE")], linkerSettings: [.linkedLibrary("cares")]),
         .target(name: "CNGHTTP2", linkerSettings: [.linkedLibrary("nghttp2")]),
+        .target(name: "HTTPCodecs", dependencies: ["CHTTPScanner", "CNGHTTP2", httpTypes], swiftSettings: strict),
+        .testTarget(name: "HTTPCodecsTests", dependencies: ["HTTPCodecs", httpTypes], swiftSettings: strict),
     ],
     cLanguageStandard: .gnu17
 )

@@ -23,7 +23,9 @@ let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package
 let package = Package(
     name: "async-pingora",
     products: [
+        .library(name: "AsyncTransport", targets: ["AsyncTransport"]),
         .library(name: "HTTPCodecs", targets: ["HTTPCodecs"]),
+        .library(name: "AsyncPingoraTesting", targets: ["AsyncPingoraTesting"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
@@ -38,7 +40,20 @@ let package = Package(
         .target(name: "COpenSSL", linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
         .target(name: "CAres", cSettings: [.define("_GNU_SOURCE")], linkerSettings: [.linkedLibrary("cares")]),
         .target(name: "CNGHTTP2", linkerSettings: [.linkedLibrary("nghttp2")]),
+
+        // The layers. Imports point down only.
+        .target(name: "AsyncTransport", dependencies: ["CNonBlockingIO", "COpenSSL", "CAres"], swiftSettings: strict),
         .target(name: "HTTPCodecs", dependencies: ["CHTTPScanner", "CNGHTTP2", httpTypes], swiftSettings: strict),
+        .target(
+            name: "AsyncPingoraTesting",
+            dependencies: ["AsyncTransport", "HTTPCodecs", httpTypes],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "AsyncTransportTests",
+            dependencies: ["AsyncTransport", "AsyncPingoraTesting", "CNonBlockingIO"],
+            swiftSettings: strict
+        ),
         .testTarget(name: "HTTPCodecsTests", dependencies: ["HTTPCodecs", httpTypes], swiftSettings: strict),
     ],
     cLanguageStandard: .gnu17

@@ -23,6 +23,7 @@ let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package
 let package = Package(
     name: "async-pingora",
     products: [
+        .library(name: "AsyncConnectors", targets: ["AsyncConnectors"]),
         .library(name: "AsyncTransport", targets: ["AsyncTransport"]),
         .library(name: "HTTPCodecs", targets: ["HTTPCodecs"]),
         .library(name: "AsyncPingoraTesting", targets: ["AsyncPingoraTesting"]),
@@ -45,6 +46,11 @@ let package = Package(
         .target(name: "AsyncTransport", dependencies: ["CNonBlockingIO", "COpenSSL", "CAres"], swiftSettings: strict),
         .target(name: "HTTPCodecs", dependencies: ["CHTTPScanner", "CNGHTTP2", httpTypes], swiftSettings: strict),
         .target(
+            name: "AsyncConnectors",
+            dependencies: ["AsyncTransport", "HTTPCodecs"],
+            swiftSettings: strict
+        ),
+        .target(
             name: "AsyncPingoraTesting",
             dependencies: ["AsyncTransport", "HTTPCodecs", httpTypes],
             swiftSettings: strict
@@ -52,6 +58,11 @@ let package = Package(
         .testTarget(
             name: "AsyncTransportTests",
             dependencies: ["AsyncTransport", "AsyncPingoraTesting", "CNonBlockingIO"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "AsyncConnectorsTests",
+            dependencies: ["AsyncConnectors", "AsyncPingoraTesting", "AsyncTransport", "HTTPCodecs"],
             swiftSettings: strict
         ),
         .testTarget(name: "HTTPCodecsTests", dependencies: ["HTTPCodecs", httpTypes], swiftSettings: strict),

@@ -23,10 +23,12 @@ let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package
 let package = Package(
     name: "async-pingora",
     products: [
+        .library(name: "AsyncPingora", targets: ["AsyncPingora"]),
         .library(name: "AsyncConnectors", targets: ["AsyncConnectors"]),
         .library(name: "AsyncTransport", targets: ["AsyncTransport"]),
         .library(name: "HTTPCodecs", targets: ["HTTPCodecs"]),
         .library(name: "AsyncPingoraTesting", targets: ["AsyncPingoraTesting"]),
+        .executable(name: "Demo", targets: ["Demo"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
@@ -51,10 +53,30 @@ let package = Package(
             swiftSettings: strict
         ),
         .target(
+            name: "AsyncPingora",
+            dependencies: ["AsyncConnectors", "AsyncTransport", "HTTPCodecs", httpTypes, logging],
+            swiftSettings: strict
+        ),
+        .target(
             name: "AsyncPingoraTesting",
             dependencies: ["AsyncTransport", "HTTPCodecs", httpTypes],
             swiftSettings: strict
         ),
+        .executableTarget(
+            name: "Demo",
+            dependencies: ["AsyncPingora", argumentParser, logging],
+            swiftSettings: strict
+        ),
+        // The README's example, so that it is known to compile.
+        .executableTarget(
+            name: "FirstProxy",
+            dependencies: ["AsyncPingora"],
+            path: "Examples/FirstProxy",
+            swiftSettings: strict
+        ),
+
+        // Tests.
+        .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
         .testTarget(
             name: "AsyncTransportTests",
             dependencies: ["AsyncTransport", "AsyncPingoraTesting", "CNonBlockingIO"],
@@ -63,6 +85,14 @@ let package = Package(
         .testTarget(
             name: "AsyncConnectorsTests",
             dependencies: ["AsyncConnectors", "AsyncPingoraTesting", "AsyncTransport", "HTTPCodecs"],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "AsyncPingoraTests",
+            dependencies: [
+                "AsyncPingora", "AsyncPingoraTesting", "AsyncConnectors", "AsyncTransport", "HTTPCodecs", "Demo",
+                "CAllocationCounter", logging,
+            ],
             swiftSettings: strict
         ),
         .testTarget(name: "HTTPCodecsTests", dependencies: ["HTTPCodecs", httpTypes], swiftSettings: strict),

@@ -1,0 +1,190 @@
+internal import AsyncConnectors
+internal import AsyncTransport
+internal import HTTPCodecs
+
+// An HTTP/2 connection: this task owns it, and each stream is served by a child task of its own.
+
+extension HttpApp {
+    /// Serves the connection's streams until it ends.
+    ///
+    /// - Parameters:
+    ///   - connection: the client's.
+    ///   - input: what has been read of it already.
+    func serveHTTP2(_ connection: ServerConnection, input: consuming MessageInput) async {
+        let http2 = HTTP2Connection(
+            stream: connection.stream,
+            input: input,
+            role: .server,
+            settings: options.http2,
+            mailbox: HTTP2Mailbox()
+        )
+        http2.mailbox.attach(owner: connection.parker)
+        await withDiscardingTaskGroup { group in
+            let tasks = StreamTasks()
+            let error = await run(http2, connection, tasks, in: &group)
+            let mayBeReading = http2.finish(error)
+            tasks.close()
+            if mayBeReading { await http2.linger(until: .after(options.lingeringTimeout), parker: connection.parker) }
+            http2.close()
+        }
+    }
+
+    /// Moves bytes and starts streams until the connection is over; returns why it cannot go on, if it could have.
+    private func run(
+        _ http2: HTTP2Connection,
+        _ connection: ServerConnection,
+        _ tasks: StreamTasks,
+        in group: inout DiscardingTaskGroup
+    ) async -> PingoraError? {
+        let facts = HTTP2ConnectionFacts(connection, options: shared)
+        let drain = connection.drain
+        var turns = 0
+        var end = HTTP2ServerEnd(timeouts: facts.options.timeouts)
+        while true {
+            do throws(PingoraError) {
+                let hasMoved = try http2.advance()
+                http2.takeArrivals { arrival in
+                    end.count(http2, limit: options.keepAliveRequestLimit)
+                    if tasks.assign(arrival) { return }
+                    group.addTask { await serve(arrival, tasks, facts: facts, drain: drain) }
+                }
+                let notices = http2.takeNotices()
+                if notices.isAtEnd { throw PingoraError(.connectionClosed, source: .downstream) }
+                if drain.isDraining { end.drain(http2, pong: notices.pong) }
+                // However busy the client keeps it.
+                if connection.parker.isCancelled { throw PingoraError(.cancelled, source: .downstream) }
+                if hasMoved || http2.mustWrite {
+                    turns += 1
+                    // A busy connection lets the others of its worker have a turn.
+                    if turns.isMultiple(of: HTTP2Connection.turnsInARow) { await Task.yield() }
+                    continue
+                }
+                if http2.isFinished { return nil }
+                guard let deadline = try end.nextDeadline(http2) else { continue }
+                await connection.parker.park(until: deadline)
+            } catch {
+                return error
+            }
+        }
+    }
+
+    /// Serves a stream, and then others.
+    private func serve(
+        _ first: HTTP2Connection.Arrival,
+        _ tasks: StreamTasks,
+        facts: HTTP2ConnectionFacts,
+        drain: DrainState
+    ) async {
+        await withParker { parker in
+            // Nothing is kept from stream to stream: which follows which is chance.
+            let context = HttpConnectionContext()
+            var next: HTTP2Connection.Arrival? = first
+            while next != nil {
+                await serve(&next, parker: parker, context: context, facts: facts, drain: drain)
+                next = await tasks.next(parker)
+            }
+        }
+    }
+
+    /// Takes the stream, so that the session alone has its head, whose memory can then be used again.
+    private func session(
+        for arrival: inout HTTP2Connection.Arrival?,
+        parker: Parker,
+        facts: HTTP2ConnectionFacts
+    ) -> HTTP2ServerSession? {
+        guard let taken = arrival.take() else { return nil }
+        return HTTP2ServerSession(taken, parker: parker, facts: facts)
+    }
+
+    /// Serves a stream and lets go of it: while a task waits for the next one it keeps nothing of the last.
+    private func serve(
+        _ arrival: inout HTTP2Connection.Arrival?,
+        parker: Parker,
+        context: HttpConnectionContext,
+        facts: HTTP2ConnectionFacts,
+        drain: DrainState
+    ) async {
+        guard let downstream = session(for: &arrival, parker: parker, facts: facts) else { return }
+        await serve(downstream, connection: context, drain: drain)
+        downstream.end()
+    }
+}
+
+/// When an HTTP/2 client's connection ends, other than by the client.
+private struct HTTP2ServerEnd {
+    private let timeouts: ServerTimeouts
+    private var idleDeadline = Deadline.never
+    private var phase = Phase.open
+    private var requestCount = 0
+
+    private enum Phase {
+        case open
+        /// New streams are still served; the deadline ends that.
+        case announced(until: Deadline)
+        case final
+    }
+
+    /// How long after the announcement new streams are served, unless the client shows that it has got it.
+    private static let announcement: UInt64 = 1_000_000_000
+    private static let drainPing: UInt64 = 0x6472_6169_6E
+
+    init(timeouts: ServerTimeouts) {
+        self.timeouts = timeouts
+    }
+
+    /// The service ends: the client is told, then told which stream was the last (RFC 9113 6.8).
+    mutating func drain(_ http2: HTTP2Connection, pong: UInt64?) {
+        switch phase {
+        case .open:
+            http2.session.announceShutdown()
+            http2.session.ping(Self.drainPing)
+            phase = .announced(until: .after(nanoseconds: Self.announcement))
+        case .announced(let deadline) where pong == Self.drainPing || deadline.hasPassed:
+            http2.session.goAway(.noError)
+            phase = .final
+        case .announced, .final:
+            break
+        }
+    }
+
+    /// A request has come: the one that reaches the limit is the last.
+    mutating func count(_ http2: HTTP2Connection, limit: Int?) {
+        requestCount += 1
+        guard let limit, requestCount == limit else { return }
+        http2.session.goAway(.noError)
+        phase = .final
+    }
+
+    /// Until when the connection may wait; nil when there is something to write first.
+    ///
+    /// - Throws: when the client has been idle, or has taken nothing, for too long; quietly when a drained connection has no streams left.
+    mutating func nextDeadline(_ http2: HTTP2Connection) throws(PingoraError) -> Deadline? {
+        if case .final = phase, http2.streamCount == 0, !http2.isBlocked { throw PingoraError(.connectionClosed) }
+        if http2.streamCount > 0 {
+            idleDeadline = .never
+        } else if idleDeadline == .never {
+            idleDeadline = .after(nanoseconds: timeouts.keepAlive)
+        }
+        let (sum, overflow) = (http2.blockedSince ?? .max).addingReportingOverflow(timeouts.write)
+        let writeDeadline = Deadline(nanoseconds: overflow ? .max : sum)
+        if writeDeadline.hasPassed { throw PingoraError(.writeTimedOut, source: .downstream) }
+        if idleDeadline.hasPassed {
+            http2.session.goAway(.noError)
+            throw PingoraError(.readTimedOut, source: .downstream, context: "idle")
+        }
+        var deadline = min(min(idleDeadline, writeDeadline), http2.resetStalled(after: timeouts.write))
+        if case .announced(let until) = phase { deadline = min(deadline, until) }
+        return http2.mustWrite ? nil : deadline
+    }
+}
+
+extension HTTP2ConnectionFacts {
+    fileprivate init(_ connection: ServerConnection, options: SharedServerOptions) {
+        self.init(
+            options: options,
+            clientAddress: connection.clientAddress,
+            serverAddress: connection.serverAddress,
+            tls: connection.tls
+        )
+    }
+}

@@ -1,0 +1,113 @@
+internal import AsyncTransport
+internal import Logging
+
+/// Accepts connections of one endpoint and gives each a child task of its own, on the worker that has the fewest.
+final class AcceptLoop<App: ServerApp>: Sendable {
+    let stack: TransportStack
+    let app: App
+    let executor: ServiceExecutor
+    let drain: DrainState
+    let logger: Logger
+
+    /// Connections accepted before others get a turn: a flood of new ones does not starve those that are there.
+    private static var burst: Int { 64 }
+    /// How long accepting pauses when descriptors or memory have run out.
+    private static var pause: Duration { .milliseconds(100) }
+
+    init(stack: TransportStack, app: App, executor: ServiceExecutor, drain: DrainState, logger: Logger) {
+        self.stack = stack
+        self.app = app
+        self.executor = executor
+        self.drain = drain
+        self.logger = logger
+    }
+
+    /// Runs until the service drains or is cancelled; returns when the last connection has ended.
+    func run() async throws {
+        try await withParker { parker in
+            drain.add(parker)
+            defer { drain.remove(parker) }
+            try stack.socket.register(parker: parker)
+            let resting = RestingConnections(loop: parker)
+            await withDiscardingTaskGroup { group in
+                var accepted = 0
+                var resumesAt = Deadline.never
+                while !drain.isDraining, !parker.isCancelled {
+                    for slot in resting.takeReady() { serve(slot, resting, in: &group) }
+                    if resumesAt != .never, !resumesAt.hasPassed {
+                        await parker.park(until: resumesAt)
+                        continue
+                    }
+                    resumesAt = .never
+                    do throws(TransportError) {
+                        switch try stack.socket.tryAccept() {
+                        case .connection(let socket):
+                            serve(ConnectionSlot(socket, worker: executor.leastLoadedWorker()), resting, in: &group)
+                            accepted += 1
+                            if accepted % Self.burst == 0 { await Task.yield() }
+                        case .wouldBlock:
+                            resting.trimIfCalm()
+                            await parker.park(until: resting.trimsAt)
+                        }
+                    } catch {
+                        logger.error("accepting on \(stack.address) pauses: \(error)")
+                        resumesAt = .after(Self.pause)
+                    }
+                }
+                stack.socket.close()
+                // Those that rest get a task once more, which answers what has been asked by now and closes them.
+                resting.close()
+                if parker.isCancelled { group.cancelAll() }
+                while true {
+                    for slot in resting.takeReady() { serve(slot, resting, in: &group) }
+                    if resting.isEmpty { break }
+                    await parker.park()
+                }
+            }
+        }
+    }
+
+    private func serve(_ slot: ConnectionSlot, _ resting: RestingConnections, in group: inout DiscardingTaskGroup) {
+        group.addTask(executorPreference: slot.worker ?? executor.nextExecutor()) { [self] in
+            await serve(slot, resting)
+        }
+    }
+
+    private func serve(_ slot: ConnectionSlot, _ resting: RestingConnections) async {
+        guard let connection = slot.take(drain: drain) else {
+            slot.worker?.connectionEnded()
+            return
+        }
+        if case .idle(let deadline) = await process(connection) {
+            if resting.add(connection, slot: slot, until: deadline) { return }
+            // The service has begun to end: a last look at what has arrived.
+            _ = await process(connection)
+        }
+        slot.end(connection)
+    }
+
+    /// Not longer than that is the parker cancelled with the task: thereafter it may be another connection's.
+    private func process(_ connection: ServerConnection) async -> ConnectionOutcome {
+        let parker = connection.parker
+        return await withTaskCancellationHandler {
+            guard await secure(connection) else { return .ended }
+            return await app.process(connection)
+        } onCancel: {
+            parker.cancel()
+        }
+    }
+
+    /// Goes through the TLS handshake of a new connection on a listener that asks for one; false when there is no agreement.
+    private func secure(_ connection: ServerConnection) async -> Bool {
+        guard let acceptor = stack.tls, connection.tls == nil else { return true }
+        do throws(TransportError) {
+            // A client in the middle of it has asked for nothing yet: a service that ends need not wait for it.
+            let drain = drain
+            connection.stream = try await acceptor.accept(connection.stream) { drain.isDraining }
+            return true
+        } catch {
+            logger.debug("no TLS with \(connection.clientAddress?.description ?? "a client"): \(error)")
+            return false
+        }
+    }
+}

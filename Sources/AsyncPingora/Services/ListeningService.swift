@@ -1,0 +1,120 @@
+public import AsyncConnectors
+public import AsyncTransport
+public import Logging
+
+/// A service that accepts connections and gives each to its app, in a child task.
+public actor ListeningService<App: ServerApp>: Service {
+    /// What the service is called.
+    public nonisolated let name: String
+    /// How many threads it gets; nil takes the server's setting.
+    public nonisolated let threadCount: Int?
+    /// How they share its tasks; nil takes the server's setting.
+    public nonisolated let flavor: ExecutorFlavor?
+    /// What connections are given to.
+    public nonisolated let app: App
+    private let listeners: Listeners
+    private var stacks: [TransportStack] = []
+
+    /// Makes a service.
+    public init(
+        name: String,
+        app: App,
+        listeners: Listeners,
+        threadCount: Int? = nil,
+        flavor: ExecutorFlavor? = nil
+    ) {
+        self.name = name
+        self.app = app
+        self.listeners = listeners
+        self.threadCount = threadCount
+        self.flavor = flavor
+    }
+
+    /// The addresses it listens on, with the ports that the kernel chose; empty before the server has prepared it.
+    public var addresses: [SocketAddress] { stacks.map(\.address) }
+
+    /// Binds its addresses.
+    public func prepare(_ context: ServiceContext) async throws {
+        stacks = try listeners.build()
+        for stack in stacks { context.logger.info("\(name) listens on \(stack.address)") }
+    }
+
+    /// Accepts until the server shuts down, and returns when the last connection has ended.
+    public func run(_ context: ServiceContext) async throws {
+        let app = app
+        let stacks = stacks
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            // Ends with the listeners: connections in flight still use what it looks after.
+            group.addTask { await app.runAlongside() }
+            try await withThrowingTaskGroup(of: Void.self) { loops in
+                for stack in stacks {
+                    let loop = AcceptLoop(
+                        stack: stack,
+                        app: app,
+                        executor: context.executor,
+                        drain: context.drain,
+                        logger: context.logger
+                    )
+                    loops.addTask(executorPreference: context.executor.nextExecutor()) { try await loop.run() }
+                }
+                try await loops.waitForAll()
+            }
+            group.cancelAll()
+        }
+    }
+}
+
+/// Makes the service that runs a ``ProxyHttp``.
+///
+/// - Parameters:
+///   - name: what it is called.
+///   - proxy: the user's logic.
+///   - listeners: where clients connect.
+///   - threadCount: its threads; nil takes the server's setting.
+///   - flavor: how they share its tasks.
+///   - serverOptions: how clients' connections are timed and limited.
+///   - connectorOptions: how many upstream connections are kept.
+///   - proxyOptions: limits on attempts, and what is passed on.
+///   - logger: where failed requests and what the proxy itself has to say are logged.
+/// - Returns: the service, to be added to a ``Server``.
+public func httpProxyService<Proxy: ProxyHttp>(
+    name: String = "HTTP proxy",
+    _ proxy: Proxy,
+    listeners: Listeners,
+    threadCount: Int? = nil,
+    flavor: ExecutorFlavor? = nil,
+    serverOptions: HttpServerOptions = HttpServerOptions(),
+    connectorOptions: Connector.Options = Connector.Options(),
+    proxyOptions: HttpProxyOptions = HttpProxyOptions(),
+    logger: Logger = Logger(label: "AsyncPingora.HttpProxy")
+) -> ListeningService<HttpApp<HttpProxy<Proxy>>> {
+    let connector = Connector(options: connectorOptions, workerCount: threadCount ?? ServiceExecutor.availableCoreCount)
+    let app = HttpProxy(proxy, connector: connector, options: proxyOptions, logger: logger)
+    return ListeningService(
+        name: name,
+        app: HttpApp(app, options: serverOptions, logger: logger),
+        listeners: listeners,
+        threadCount: threadCount,
+        flavor: flavor
+    )
+}
+
+/// Makes the service that runs a ``ServeHttp``.
+public func httpService<Server: ServeHttp>(
+    name: String = "HTTP server",
+    _ server: Server,
+    listeners: Listeners,
+    threadCount: Int? = nil,
+    flavor: ExecutorFlavor? = nil,
+    serverOptions: HttpServerOptions = HttpServerOptions(),
+    modules: HttpModules = HttpModules(),
+    logger: Logger = Logger(label: "AsyncPingora.HttpServer")
+) -> ListeningService<HttpApp<HttpServer<Server>>> {
+    ListeningService(
+        name: name,
+        app: HttpApp(HttpServer(server, modules: modules, logger: logger), options: serverOptions, logger: logger),
+        listeners: listeners,
+        threadCount: threadCount,
+        flavor: flavor
+    )
+}

@@ -1,0 +1,164 @@
+public import ArgumentParser
+public import AsyncPingora
+internal import Glibc
+import Logging
+
+/// An address on the command line: `HOST:PORT` or `unix:/PATH`.
+struct ListenAddress: ExpressibleByArgument {
+    let address: SocketAddress
+
+    init?(argument: String) {
+        guard let address = SocketAddress(argument) else { return nil }
+        self.address = address
+    }
+
+    private init(address: SocketAddress) {
+        self.address = address
+    }
+
+    static func loopback(port: UInt16) -> ListenAddress {
+        guard let address = SocketAddress(host: "127.0.0.1", port: port) else {
+            preconditionFailure("loopback is an address")
+        }
+        return ListenAddress(address: address)
+    }
+
+    var defaultValueDescription: String { address.description }
+}
+
+/// An upstream on the command line: `HOST:PORT`, where the host may be a name, or `unix:/PATH`.
+enum UpstreamAddress: ExpressibleByArgument {
+    case address(SocketAddress)
+    case name(host: String, port: UInt16)
+
+    init?(argument: String) {
+        if let address = SocketAddress(argument) {
+            self = .address(address)
+            return
+        }
+        guard let colon = argument.lastIndex(of: ":"), let port = UInt16(argument[argument.index(after: colon)...])
+        else {
+            return nil
+        }
+        let host = String(argument[..<colon])
+        guard !host.isEmpty, !host.contains(where: { $0 == ":" || $0 == "/" || $0 == "[" }) else { return nil }
+        self = .name(host: host, port: port)
+    }
+}
+
+extension ExecutorFlavor: ExpressibleByArgument {}
+
+/// How many threads, and how they share work.
+struct ThreadOptions: ParsableArguments {
+    @Option(help: "Threads; by default one per core.")
+    var threads: Int?
+
+    @Option(help: "How threads share connections: pinned or stealing.")
+    var flavor = ExecutorFlavor.pinned
+
+    @Option(help: "The most idle upstream connections kept.")
+    var poolSize = Connector.Options().poolSize
+
+    func validate() throws {
+        if let threads, threads < 1 { throw ValidationError("--threads takes a positive number") }
+        if poolSize < 0 { throw ValidationError("--pool-size takes a number that is not negative") }
+    }
+
+    var connectorOptions: Connector.Options {
+        var options = Connector.Options()
+        options.poolSize = poolSize
+        return options
+    }
+}
+
+/// What listeners speak besides HTTP/1.1.
+struct ServerOptions: ParsableArguments {
+    @Flag(name: .customLong("h2c"), help: "Let clients without TLS speak HTTP/2 at once, with prior knowledge.")
+    var allowsH2C = false
+
+    var serverOptions: HttpServerOptions {
+        var options = HttpServerOptions()
+        options.allowsH2C = allowsH2C
+        return options
+    }
+}
+
+/// How the upstream is spoken to.
+struct UpstreamOptions: ParsableArguments {
+    /// A version of HTTP on the command line.
+    enum Version: String, ExpressibleByArgument, CaseIterable {
+        case h1, h2, auto
+    }
+
+    @Option(help: "What the upstream is spoken to in: h1, h2, or auto, which is h2 if it chooses that by ALPN.")
+    var upstreamHttp = Version.h1
+
+    @Option(
+        name: .customLong("max-h2-streams"),
+        help: "The most streams at once on one HTTP/2 connection to the upstream."
+    )
+    var maximumH2Streams = PeerOptions().maximumH2Streams
+
+    @Option(
+        name: .customLong("h2-ping-interval"),
+        help: "Milliseconds between pings of an HTTP/2 connection to the upstream; none by default."
+    )
+    var h2PingInterval: Int?
+
+    func validate() throws {
+        if maximumH2Streams < 1 { throw ValidationError("--max-h2-streams takes a positive number") }
+        if let h2PingInterval, h2PingInterval < 1 {
+            throw ValidationError("--h2-ping-interval takes a positive number of milliseconds")
+        }
+    }
+
+    var peerOptions: PeerOptions {
+        var options = PeerOptions()
+        options.httpVersions =
+            switch upstreamHttp {
+            case .h1: .http1
+            case .h2: .http2
+            case .auto: .negotiated
+            }
+        options.maximumH2Streams = maximumH2Streams
+        options.h2PingInterval = h2PingInterval.map { .milliseconds($0) }
+        return options
+    }
+}
+
+/// Log lines go to standard error.
+func startLogging() {
+    LoggingSystem.bootstrap { label in
+        var handler = StreamLogHandler.standardError(label: label)
+        handler.logLevel = .info
+        return handler
+    }
+}
+
+/// Runs the server; an error becomes one line and exit status 1.
+func runServer(_ server: Server) async throws {
+    do {
+        try await server.run()
+    } catch {
+        throw ValidationErrorLine(message: "cannot run: \(error)")
+    }
+}
+
+/// An error that is printed as its message alone.
+struct ValidationErrorLine: Error, CustomStringConvertible {
+    let message: String
+
+    var description: String { message }
+}
+
+/// Tells a newcomer what to type.
+func announceCurl(_ listen: ListenAddress, encrypted: ListenAddress) {
+    if let path = listen.address.unixPath {
+        print("try: curl --unix-socket \(path) http://localhost/")
+    } else {
+        print("try: curl http://\(listen.address)/")
+    }
+    if encrypted.address.unixPath == nil { print("or:  curl -k https://\(encrypted.address)/") }
+    // Standard output may be a file: say it now, not at the end.
+    fflush(nil)
+}

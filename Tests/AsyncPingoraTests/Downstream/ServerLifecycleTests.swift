@@ -1,0 +1,262 @@
+import AsyncPingora
+import AsyncPingoraTesting
+import AsyncTransport
+import Testing
+
+/// A service whose every step is noted, and that fails to prepare if it shall.
+private actor NotedService: Service {
+    nonisolated let name: String
+    private let diary: Diary
+    private let failsToPrepare: Bool
+    private let endsBy: TestFailure?
+
+    init(_ name: String, _ diary: Diary, failsToPrepare: Bool = false, endsBy: TestFailure? = nil) {
+        self.name = name
+        self.diary = diary
+        self.failsToPrepare = failsToPrepare
+        self.endsBy = endsBy
+    }
+
+    nonisolated var threadCount: Int? { 1 }
+
+    func prepare(_ context: ServiceContext) async throws {
+        if failsToPrepare { throw TestFailure("\(name) cannot be prepared") }
+        diary.note("\(name) prepared")
+    }
+
+    func run(_ context: ServiceContext) async throws {
+        diary.note("\(name) runs")
+        if let endsBy { throw endsBy }
+        await context.drainBegins()
+        diary.note(context.isDraining ? "\(name) drains" : "\(name) cancelled")
+    }
+}
+
+/// Answers a request when its body has come: that is when the test says so.
+private struct Gate: Sendable {
+    let diary = Diary()
+
+    func serve(_ session: Session) async throws {
+        diary.note("began \(session.request.path)")
+        while try await session.readRequestBody() != nil {}
+        try await session.respond(.ok, body: Bytes(session.isShuttingDown ? "draining" : "running"))
+    }
+
+    static let begin = "POST /wait HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n"
+    static let open = "body"
+}
+
+@Suite(
+    "A server starts all of its services or none, and ends them as it is asked to",
+    .serialized,
+    .timeLimit(.minutes(1))
+)
+struct ServerLifecycleTests {
+    private static let graceful: [ExecutionPhase] = [
+        .bootstrap, .bootstrapComplete, .running, .gracefulTerminate, .shutdownStarted, .shutdownGracePeriod,
+        .shutdownRuntimes, .terminated,
+    ]
+    private static let fast: [ExecutionPhase] = [
+        .bootstrap, .bootstrapComplete, .running, .shutdownStarted, .shutdownRuntimes, .terminated,
+    ]
+
+    @Test(arguments: [ShutdownSignal.fast, .graceful])
+    func phases(signal: ShutdownSignal) async throws {
+        try await TestExecutor.withExecutor { _ in
+            let diary = Diary()
+            let server = Server(logger: silentLogger)
+            await server.add(NotedService("a", diary))
+            await server.add(NotedService("b", diary))
+            let phases = await server.phases()
+            let shutdown = ManualShutdown()
+            let seen = try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await server.run(shutdown: shutdown) }
+                var seen: [ExecutionPhase] = []
+                for await phase in phases {
+                    seen.append(phase)
+                    guard phase == .running else { continue }
+                    try await diary.wait(for: "a runs")
+                    try await diary.wait(for: "b runs")
+                    shutdown.request(signal)
+                }
+                try await group.waitForAll()
+                return seen
+            }
+            let isFast = signal == .fast
+            #expect(seen == (isFast ? Self.fast : Self.graceful))
+            #expect(diary.lines.prefix(2) == ["a prepared", "b prepared"])
+            let end = isFast ? "cancelled" : "drains"
+            #expect(diary.lines.suffix(2).sorted() == ["a \(end)", "b \(end)"])
+        }
+    }
+
+    /// A signal that came before the start counts.
+    @Test func earlySignal() async throws {
+        try await TestExecutor.withExecutor { _ in
+            let server = Server(logger: silentLogger)
+            await server.add(NotedService("a", Diary()))
+            let shutdown = ManualShutdown()
+            shutdown.request(.fast)
+            try await server.run(shutdown: shutdown)
+        }
+    }
+
+    @Test func withoutServices() async throws {
+        try await TestExecutor.withExecutor { _ in
+            try await Server(logger: silentLogger).run(shutdown: ManualShutdown())
+        }
+    }
+
+    @Test func failingPrepare() async throws {
+        try await TestExecutor.withExecutor { _ in
+            let diary = Diary()
+            let server = Server(logger: silentLogger)
+            await server.add(NotedService("a", diary))
+            await server.add(NotedService("b", diary, failsToPrepare: true))
+            await server.add(NotedService("c", diary))
+            let phases = await server.phases()
+            await #expect(throws: TestFailure.self) { try await server.run(shutdown: ManualShutdown()) }
+            var seen: [ExecutionPhase] = []
+            for await phase in phases { seen.append(phase) }
+            #expect(seen == [.bootstrap, .terminated])
+            #expect(diary.lines == ["a prepared"])
+        }
+    }
+
+    /// An address that is taken stops the start, and leaves none of the others bound.
+    @Test func takenAddress() async throws {
+        try await withServer(
+            serve: { try await $0.respond(.ok) },
+            { running in
+                var listeners = Listeners()
+                let free = try #require(
+                    SocketAddress(unixPath: "/tmp/async-pingora-\(UInt64.random(in: 0...UInt64.max))")
+                )
+                listeners.add(free)
+                listeners.add(running.address)
+                let server = Server(logger: silentLogger)
+                await server.add(httpService(ClosureServer { _ in }, listeners: listeners, threadCount: 1))
+                await #expect(throws: TransportError.self) { try await server.run(shutdown: ManualShutdown()) }
+                await #expect(throws: TransportError.self) { _ = try await RawClient.connect(to: free) }
+            }
+        )
+    }
+
+    /// A service that fails while it runs ends the others, and the server says why.
+    @Test func failingService() async throws {
+        try await TestExecutor.withExecutor { _ in
+            let diary = Diary()
+            let server = Server(logger: silentLogger)
+            await server.add(NotedService("a", diary))
+            await server.add(NotedService("b", diary, endsBy: TestFailure("b is broken")))
+            await #expect(throws: TestFailure.self) { try await server.run(shutdown: ManualShutdown()) }
+            #expect(diary.lines.contains("a cancelled") || !diary.lines.contains("a runs"))
+        }
+    }
+
+    /// A graceful end lets the last request finish, takes no new connection, and is over when that request is.
+    @Test func gracefulEnd() async throws {
+        let gate = Gate()
+        try await withServer(
+            serve: { try await gate.serve($0) },
+            { running in
+                let idle = try await RawClient.connect(to: running.address)
+                #expect(try await idle.exchange("GET /first HTTP/1.1\r\nHost: a\r\n\r\n").text == "running")
+                let fresh = try await RawClient.connect(to: running.address)
+                let busy = try await RawClient.connect(to: running.address)
+                try await busy.send(Gate.begin)
+                try await gate.diary.wait(for: "began /wait")
+                running.shutdown.request(.graceful)
+                // Connections without a request end at once.
+                #expect(try await idle.receiveToEnd().isEmpty)
+                #expect(try await fresh.receiveToEnd().isEmpty)
+                await #expect(throws: TransportError.self) {
+                    // The listener closes at the same time as the idle connections, not before.
+                    while true {
+                        let late = try await RawClient.connect(to: running.address)
+                        try await late.awaitClose()
+                    }
+                }
+                try await busy.send(Gate.open)
+                let response = try await busy.receiveResponse()
+                #expect(response.text == "draining")
+                #expect(response["connection"] == "close")
+                #expect(try await busy.receiveToEnd().isEmpty)
+            }
+        )
+    }
+
+    /// What is still going on when the grace period ends is dropped; so it is at a second signal.
+    @Test(arguments: [true, false])
+    func endOfGrace(bySignal: Bool) async throws {
+        let gate = Gate()
+        try await TestExecutor.withExecutor { _ in
+            var configuration = Server.Configuration()
+            configuration.gracePeriod = bySignal ? .seconds(3_600) : .milliseconds(20)
+            var listeners = Listeners()
+            listeners.add(try loopback())
+            let service = httpService(ClosureServer { try await gate.serve($0) }, listeners: listeners, threadCount: 1)
+            try await withService(service, configuration: configuration) { running in
+                let busy = try await RawClient.connect(to: running.address)
+                try await busy.send(Gate.begin)
+                try await gate.diary.wait(for: "began /wait")
+                running.shutdown.request(.graceful)
+                if bySignal { running.shutdown.request(.graceful) }
+                try await busy.awaitClose()
+            }
+        }
+    }
+
+    /// A fast end drops what is going on.
+    @Test func fastEnd() async throws {
+        let gate = Gate()
+        try await withServer(
+            serve: { try await gate.serve($0) },
+            { running in
+                let busy = try await RawClient.connect(to: running.address)
+                try await busy.send(Gate.begin)
+                try await gate.diary.wait(for: "began /wait")
+                running.shutdown.request(.fast)
+                try await busy.awaitClose()
+            }
+        )
+    }
+
+    /// Cancelling the task that a server runs in ends it as a fast signal does.
+    @Test func cancelled() async throws {
+        try await TestExecutor.withExecutor { _ in
+            let diary = Diary()
+            let server = Server(logger: silentLogger)
+            await server.add(NotedService("a", diary))
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await server.run(shutdown: ManualShutdown()) }
+                try await diary.wait(for: "a runs")
+                group.cancelAll()
+                try? await group.waitForAll()
+            }
+            #expect(diary.lines == ["a prepared", "a runs", "a cancelled"])
+        }
+    }
+
+    @Test func backgroundService() async throws {
+        try await TestExecutor.withExecutor { _ in
+            let diary = Diary()
+            let server = Server(logger: silentLogger)
+            await server.add(
+                BackgroundService(name: "background") { context in
+                    diary.note("runs")
+                    let whole = await context.sleep(for: .seconds(3_600))
+                    diary.note(whole ? "slept" : "woken")
+                }
+            )
+            let shutdown = ManualShutdown()
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await server.run(shutdown: shutdown) }
+                try await diary.wait(for: "runs")
+                shutdown.request(.graceful)
+                try await group.waitForAll()
+            }
+            #expect(diary.lines == ["runs", "woken"])
+        }
+    }
+}

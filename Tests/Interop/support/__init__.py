@@ -1,0 +1,1 @@
+"""The peers and tools of the interoperability tests."""

@@ -99,16 +99,19 @@ public struct HttpApp<App: HttpServerApp>: ServerApp {
     /// How connections are timed, limited and kept.
     public var options: HttpServerOptions { shared.options }
     let shared: SharedServerOptions
+    private let observers: [any ExchangeObserver]
     private let logger: Logger
 
     /// Makes an app for a listening service.
     public init(
         _ app: App,
         options: HttpServerOptions = HttpServerOptions(),
+        observers: [any ExchangeObserver] = [],
         logger: Logger = Logger(label: "AsyncPingora.HttpApp")
     ) {
         self.app = app
         shared = SharedServerOptions(options)
+        self.observers = observers
         self.logger = logger
     }
 
@@ -153,12 +156,14 @@ public struct HttpApp<App: HttpServerApp>: ServerApp {
     /// Serves one exchange, whatever its version.
     func serve(_ downstream: any DownstreamSession, connection: HttpConnectionContext, drain: DrainState) async {
         let session = Session(downstream: downstream, drain: drain)
+        observers.begin(session)
         if downstream.requestMethod == .connect, !options.allowsConnect {
             session.disableKeepAlive()
             await session.answer(status: 405)
-            return
+        } else {
+            await app.process(session, connection: connection)
         }
-        await app.process(session, connection: connection)
+        observers.end(session)
     }
 
     private func state(of connection: ServerConnection) -> HTTP1ConnectionState {
@@ -183,7 +188,11 @@ public struct HttpApp<App: HttpServerApp>: ServerApp {
         }
         logger.debug("refused a request with \(status): \(error)")
         downstream.keepsAlive = false
-        await Session(downstream: downstream, drain: drain).answer(status: status)
+        let session = Session(downstream: downstream, drain: drain)
+        session.failure = error
+        observers.begin(session)
+        await session.answer(status: status)
+        observers.end(session)
     }
 }
 

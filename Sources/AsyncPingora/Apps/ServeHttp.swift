@@ -41,6 +41,7 @@ public struct HttpServer<Server: ServeHttp>: HttpServerApp {
             failure = PingoraError(callback: error)
         }
         guard let failure else { return }
+        session.failure = failure
         await fail(session, error: failure)
     }
 

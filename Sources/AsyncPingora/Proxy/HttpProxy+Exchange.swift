@@ -370,7 +370,10 @@ extension HttpProxy {
         _ state: inout ExchangeState
     ) throws(PingoraError) {
         let isFinal = status >= 200 || upstream.isTunnel
-        if isFinal { session.upstreamStatus = status }
+        if isFinal {
+            session.upstreamStatus = status
+            session.timings.note(.upstreamHead)
+        }
         try session.send(&response)
         HeadPool.give(&response)
         guard isFinal else { return }

@@ -53,10 +53,12 @@ public final class HttpProxy<Proxy: ProxyHttp>: HttpServerApp {
         var failure: PingoraError?
         do throws(PingoraError) {
             if try await runFilters(session, context: &context) == .forward {
+                session.timings.note(.filtered)
                 repeat { try await attempt(session, context: &context) } while session.wantsAnotherAttempt
             }
         } catch {
             failure = error
+            session.failure = error
             await fail(session, error: error, context: &context)
         }
         if !session.defaults.contains(.logging) {
@@ -115,6 +117,7 @@ public final class HttpProxy<Proxy: ProxyHttp>: HttpServerApp {
             throw PingoraError(callback: error)
         }
         session.upstreamPeer = peer
+        session.timings.note(.peerChosen)
         do throws(PingoraError) {
             let parker = session.downstream.parker
             let lease: Connector.Lease
@@ -123,6 +126,7 @@ public final class HttpProxy<Proxy: ProxyHttp>: HttpServerApp {
             } else {
                 lease = try await connect(to: peer, session: session, context: &context)
             }
+            session.timings.note(.connected)
             try await use(lease, session: session, peer: peer, context: &context)
         } catch {
             guard mayTryAgain(session, after: error) else { throw error }

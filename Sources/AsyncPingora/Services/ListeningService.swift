@@ -75,6 +75,7 @@ public actor ListeningService<App: ServerApp>: Service {
 ///   - serverOptions: how clients' connections are timed and limited.
 ///   - connectorOptions: how many upstream connections are kept.
 ///   - proxyOptions: limits on attempts, and what is passed on.
+///   - observers: who is told of each exchange when it has ended.
 ///   - logger: where failed requests and what the proxy itself has to say are logged.
 /// - Returns: the service, to be added to a ``Server``.
 public func httpProxyService<Proxy: ProxyHttp>(
@@ -86,13 +87,14 @@ public func httpProxyService<Proxy: ProxyHttp>(
     serverOptions: HttpServerOptions = HttpServerOptions(),
     connectorOptions: Connector.Options = Connector.Options(),
     proxyOptions: HttpProxyOptions = HttpProxyOptions(),
+    observers: [any ExchangeObserver] = [],
     logger: Logger = Logger(label: "AsyncPingora.HttpProxy")
 ) -> ListeningService<HttpApp<HttpProxy<Proxy>>> {
     let connector = Connector(options: connectorOptions, workerCount: threadCount ?? ServiceExecutor.availableCoreCount)
     let app = HttpProxy(proxy, connector: connector, options: proxyOptions, logger: logger)
     return ListeningService(
         name: name,
-        app: HttpApp(app, options: serverOptions, logger: logger),
+        app: HttpApp(app, options: serverOptions, observers: observers, logger: logger),
         listeners: listeners,
         threadCount: threadCount,
         flavor: flavor
@@ -108,11 +110,17 @@ public func httpService<Server: ServeHttp>(
     flavor: ExecutorFlavor? = nil,
     serverOptions: HttpServerOptions = HttpServerOptions(),
     modules: HttpModules = HttpModules(),
+    observers: [any ExchangeObserver] = [],
     logger: Logger = Logger(label: "AsyncPingora.HttpServer")
 ) -> ListeningService<HttpApp<HttpServer<Server>>> {
     ListeningService(
         name: name,
-        app: HttpApp(HttpServer(server, modules: modules, logger: logger), options: serverOptions, logger: logger),
+        app: HttpApp(
+            HttpServer(server, modules: modules, logger: logger),
+            options: serverOptions,
+            observers: observers,
+            logger: logger
+        ),
         listeners: listeners,
         threadCount: threadCount,
         flavor: flavor

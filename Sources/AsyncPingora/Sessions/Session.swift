@@ -21,6 +21,10 @@ public final class Session {
     public internal(set) var upstreamBodyBytesReceived: UInt64 = 0
     /// How many upstream attempts were begun.
     public internal(set) var attemptCount = 0
+    /// Why the exchange failed; nil when it did not, or has not so far.
+    public internal(set) var failure: PingoraError?
+    /// When the exchange reached its stages, if the service has an ``ExchangeObserver``.
+    public internal(set) var timings = ExchangeTimings()
     /// Whether the client's closing its side, even half of it, ends the exchange at once.
     ///
     /// On by default.

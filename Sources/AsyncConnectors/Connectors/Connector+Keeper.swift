@@ -43,7 +43,11 @@ extension Connector {
         }
         for (connection, pool) in waiting {
             group.addTask(executorPreference: connection.executor) { [self] in
-                await connection.run { pool.http2.changed($0) } missedPing: { pool.notePingFailure() }
+                await connection.run {
+                    pool.http2.changed($0)
+                } missedPing: {
+                    pool.notePingFailure()
+                }
                 if connection.countNoMore() {
                     idleTotal.subtract(1, ordering: .relaxed)
                     pool.noteEvicted()

@@ -27,7 +27,7 @@ int cnbio_open_descriptor_count(void) {
 
 void cnbio_trim_memory(void) { malloc_trim(0); }
 
-static const int handled[] = {SIGINT, SIGTERM, SIGQUIT};
+static const int handled[] = {SIGINT, SIGTERM, SIGQUIT, SIGHUP, SIGUSR1};
 static _Atomic int write_end = -1;
 
 // Async-signal-safe: one write of one byte. A full pipe means that a signal is already waiting to be read.

@@ -23,6 +23,12 @@ public actor Server {
     private var services: [any Service] = []
     private var phase = ExecutionPhase.setup
     private var observers: [AsyncStream<ExecutionPhase>.Continuation] = []
+    private var reloadHooks: [Hook] = []
+    private var reopenHooks: [Hook] = []
+    private var upgradeHandler: Hook?
+
+    /// What is called when a signal asks for it, on a thread of the server's own.
+    public typealias Hook = @Sendable () async throws -> Void
 
     /// Makes a server without services.
     public init(configuration: Configuration = Configuration(), logger: Logger = Logger(label: "AsyncPingora.Server")) {
@@ -43,11 +49,33 @@ public actor Server {
         return stream
     }
 
+    /// Has `hook` called at ``ServerSignal/reload``, after those that were added before it.
+    ///
+    /// When one throws, the error is logged, those after it are not called, and the server goes on as it is.
+    public func onReload(_ hook: @escaping Hook) {
+        reloadHooks.append(hook)
+    }
+
+    /// Has `hook` called at ``ServerSignal/reopenLogs``, after those that were added before it; also while the server drains.
+    ///
+    /// When one throws, the error is logged, and those after it are called all the same.
+    public func onReopenLogs(_ hook: @escaping Hook) {
+        reopenHooks.append(hook)
+    }
+
+    /// Has `handler` called at ``ServerSignal/upgrade``: it gives the listeners to a new process.
+    ///
+    /// When it returns, the new process accepts connections, and this one ends gracefully. When it throws, the error is logged and
+    /// the server goes on as it is. Without a handler the signal is a ``ServerSignal/gracefulShutdown``.
+    public func onUpgrade(_ handler: @escaping Hook) {
+        upgradeHandler = handler
+    }
+
     /// Runs the services until a shutdown is requested and carried out, or one of them fails.
     ///
-    /// - Parameter shutdown: where the request comes from; by default the process's signals.
+    /// - Parameter signals: where requests come from; by default the process's signals.
     /// - Throws: what a service threw when it could not start or run; the others have been ended then.
-    public func run(shutdown: any ShutdownSource = ProcessSignals()) async throws {
+    public func run(signals: any SignalSource = ProcessSignals()) async throws {
         precondition(phase == .setup, "a server runs once")
         defer {
             enter(.terminated)
@@ -66,15 +94,17 @@ public actor Server {
                     return .service
                 }
             }
-            group.addTask(executorPreference: control.nextExecutor()) { .signal(await shutdown.next()) }
-            try await supervise(&group, running: running, shutdown: shutdown, control: control)
+            group.addTask(executorPreference: control.nextExecutor()) { .signal(await signals.next()) }
+            try await supervise(&group, running: running, signals: signals, control: control)
             enter(.shutdownRuntimes)
         }
     }
 
     private enum Ended {
         case service
-        case signal(ShutdownSignal)
+        case signal(ServerSignal?)
+        case hooks
+        case upgrade((any Error)?)
         case graceOver
     }
 
@@ -106,40 +136,103 @@ public actor Server {
         return running
     }
 
-    /// Waits for the services, and for signals that end them.
+    /// Waits for the services, and does what signals ask for.
     ///
-    /// A second signal during a graceful end makes it fast.
+    /// A second signal to end during a graceful end makes it fast.
     private func supervise(
         _ group: inout ThrowingTaskGroup<Ended, any Error>,
         running: [Running],
-        shutdown: any ShutdownSource,
+        signals: any SignalSource,
         control: ServiceExecutor
     ) async throws {
         var left = running.count
         var isDraining = false
+        let executor = control.nextExecutor()
         while left > 0, let ended = try await group.next() {
+            var isEnd = false
             switch ended {
-            case .service:
-                left -= 1
-            case .signal(.graceful) where !isDraining:
-                isDraining = true
-                enter(.gracefulTerminate)
-                enter(.shutdownStarted)
-                for (_, context) in running { context.drain.begin() }
-                enter(.shutdownGracePeriod)
-                let gracePeriod = configuration.gracePeriod
-                group.addTask(executorPreference: control.nextExecutor()) { await Self.sleep(for: gracePeriod) }
-                group.addTask(executorPreference: control.nextExecutor()) { .signal(await shutdown.next()) }
-            case .signal, .graceOver:
-                if !isDraining { enter(.shutdownStarted) }
-                group.cancelAll()
-                while left > 0, let ended = await group.nextResult() {
-                    if case .success(.service) = ended { left -= 1 }
-                    if case .failure = ended { left -= 1 }
+            case .service: left -= 1
+            case .hooks: break
+            case .upgrade(let error):
+                if let error {
+                    logger.error("the upgrade failed, this process goes on: \(error)")
+                    if !isDraining { enter(.running) }
+                } else if !isDraining {
+                    isDraining = true
+                    drain(running, in: &group, executor)
                 }
+            case .signal(let signal):
+                if signal != nil { group.addTask(executorPreference: executor) { .signal(await signals.next()) } }
+                switch signal {
+                case .reload where isDraining: break
+                case .reload: runHooks(reloadHooks, for: "reloading", stopsAtError: true, in: &group, executor)
+                case .reopenLogs:
+                    runHooks(reopenHooks, for: "reopening the logs", stopsAtError: false, in: &group, executor)
+                case .upgrade where isDraining: break
+                case .upgrade where upgradeHandler != nil: upgrade(in: &group, executor)
+                case .upgrade where !isDraining, .gracefulShutdown where !isDraining:
+                    isDraining = true
+                    enter(.gracefulTerminate)
+                    drain(running, in: &group, executor)
+                case .upgrade, .gracefulShutdown, .fastShutdown, nil: isEnd = true
+                }
+            case .graceOver: isEnd = true
+            }
+            guard isEnd else { continue }
+            if !isDraining { enter(.shutdownStarted) }
+            group.cancelAll()
+            while left > 0, let ended = await group.nextResult() {
+                if case .success(.service) = ended { left -= 1 }
+                if case .failure = ended { left -= 1 }
             }
         }
         group.cancelAll()
+    }
+
+    private func drain(
+        _ running: [Running],
+        in group: inout ThrowingTaskGroup<Ended, any Error>,
+        _ executor: any TaskExecutor
+    ) {
+        enter(.shutdownStarted)
+        for (_, context) in running { context.drain.begin() }
+        enter(.shutdownGracePeriod)
+        let gracePeriod = configuration.gracePeriod
+        group.addTask(executorPreference: executor) { await Self.sleep(for: gracePeriod) }
+    }
+
+    private func upgrade(in group: inout ThrowingTaskGroup<Ended, any Error>, _ executor: any TaskExecutor) {
+        guard let handler = upgradeHandler, phase == .running else { return }
+        enter(.transferringListeners)
+        group.addTask(executorPreference: executor) {
+            do {
+                try await handler()
+                return .upgrade(nil)
+            } catch {
+                return .upgrade(error)
+            }
+        }
+    }
+
+    private func runHooks(
+        _ hooks: [Hook],
+        for purpose: String,
+        stopsAtError: Bool,
+        in group: inout ThrowingTaskGroup<Ended, any Error>,
+        _ executor: any TaskExecutor
+    ) {
+        let logger = logger
+        group.addTask(executorPreference: executor) {
+            for hook in hooks {
+                do {
+                    try await hook()
+                } catch {
+                    logger.error("\(purpose) failed: \(error)")
+                    if stopsAtError { break }
+                }
+            }
+            return .hooks
+        }
     }
 
     private static func sleep(for duration: Duration) async -> Ended {
@@ -155,26 +248,4 @@ public actor Server {
         for observer in observers { observer.yield(phase) }
         logger.debug("server phase: \(phase.rawValue)")
     }
-}
-
-/// Where a server stands, in the order it goes through.
-public enum ExecutionPhase: String, Sendable {
-    /// Services are being added.
-    case setup
-    /// Services acquire what they need.
-    case bootstrap
-    /// All services can run.
-    case bootstrapComplete
-    /// Services run.
-    case running
-    /// A graceful end was requested.
-    case gracefulTerminate
-    /// The end has begun.
-    case shutdownStarted
-    /// What is in flight may finish.
-    case shutdownGracePeriod
-    /// All services have ended; their threads do now.
-    case shutdownRuntimes
-    /// Nothing runs any more.
-    case terminated
 }

@@ -1,14 +1,31 @@
 internal import CNonBlockingIO
 internal import Glibc
 
-/// The process's SIGINT, SIGTERM and SIGQUIT as a stream of numbers.
+/// The process's signals, as a stream.
 ///
 /// There can be one at a time; it ends with its last reference.
 package final class SignalSocket: Sendable {
-    private let descriptor: Int32
+    /// The signals that are caught.
+    package enum Signal: Sendable, CaseIterable {
+        case interrupt, terminate, quit, hangUp, user1
 
-    /// The number of SIGINT.
-    package static let interrupt = UInt8(SIGINT)
+        private var number: Int32 {
+            switch self {
+            case .interrupt: SIGINT
+            case .terminate: SIGTERM
+            case .quit: SIGQUIT
+            case .hangUp: SIGHUP
+            case .user1: SIGUSR1
+            }
+        }
+
+        fileprivate init?(number: UInt8) {
+            guard let signal = Self.allCases.first(where: { $0.number == number }) else { return nil }
+            self = signal
+        }
+    }
+
+    private let descriptor: Int32
 
     /// Catches the signals.
     ///
@@ -22,15 +39,15 @@ package final class SignalSocket: Sendable {
         cnbio_signals_close(descriptor)
     }
 
-    /// Waits for the next signal; nil when the task is cancelled.
-    package func next(parker: Parker) async -> UInt8? {
-        let copy = dup(descriptor)
+    /// Waits for the next signal; nil when the task is cancelled, or descriptors have run out.
+    package func next(parker: Parker) async -> Signal? {
+        let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
         guard copy >= 0, let stream = try? SocketStream(adopting: copy) else { return nil }
         defer { stream.close(reset: false) }
         stream.attach(to: parker)
         let buffer = IOBuffer(capacity: 1)
         guard (try? await stream.read(into: buffer, deadline: .never)) == true else { return nil }
         // SAFETY: a read that returns true has left a byte, and any byte is a valid UInt8.
-        return buffer.withBytes { unsafe $0.unsafeLoad(as: UInt8.self) }
+        return Signal(number: buffer.withBytes { unsafe $0.unsafeLoad(as: UInt8.self) })
     }
 }

@@ -108,7 +108,7 @@ int cnbio_chmod(const char *path, unsigned mode);
 int cnbio_open_descriptor_count(void);
 /// Gives the pages that malloc has free back to the system.
 void cnbio_trim_memory(void);
-/// Makes SIGINT, SIGTERM and SIGQUIT readable as bytes (the signal's number) from the returned non-blocking socket.
+/// Makes SIGINT, SIGTERM, SIGQUIT, SIGHUP and SIGUSR1 readable as bytes (the signal's number) from the returned non-blocking socket.
 int cnbio_signals_open(void);
 /// Restores the default dispositions and closes the pipe.
 void cnbio_signals_close(int fd);

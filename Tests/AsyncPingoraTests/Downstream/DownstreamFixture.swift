@@ -133,7 +133,7 @@ enum ProxyKind: CaseIterable, Sendable {
 /// A service that runs, in the hands of its test.
 struct RunningService {
     let address: SocketAddress
-    let shutdown: ManualShutdown
+    let signals: ManualSignals
     let diary: Diary
 
     /// Sends `text` on a connection of its own and returns the response to the request in it.
@@ -165,13 +165,13 @@ func withService<App: ServerApp>(
     let server = Server(configuration: configuration, logger: silentLogger)
     await server.add(service)
     let phases = await server.phases()
-    let shutdown = ManualShutdown()
+    let signals = ManualSignals()
     try await withThrowingTaskGroup(of: Void.self) { group in
-        group.addTask { try await server.run(shutdown: shutdown) }
+        group.addTask { try await server.run(signals: signals) }
         for await phase in phases where phase == .running { break }
         guard let address = await service.addresses.first else { throw TestFailure("the service did not start") }
-        defer { shutdown.request(.fast) }
-        try await body(RunningService(address: address, shutdown: shutdown, diary: diary))
+        defer { signals.send(.fastShutdown) }
+        try await body(RunningService(address: address, signals: signals, diary: diary))
     }
 }
 

@@ -53,7 +53,7 @@ struct RestingTests {
             #expect(try await silent.exchange("GET / HTTP/1.1\r\nHost: a\r\n\r\n")["x-count"] == "1")
             #expect(try await slow.exchange("st: a\r\n\r\n")["x-count"] == "1")
             // Those that rest end with the service, at once.
-            service.shutdown.request(.graceful)
+            service.signals.send(.gracefulShutdown)
             for client in clients { #expect(try await client.receiveToEnd().isEmpty) }
         }
     }
@@ -89,7 +89,7 @@ struct RestingTests {
             try await blocking.send("GET /block HTTP/1.1\r\nHost: a\r\n\r\n")
             try await diary.wait(for: "blocks")
             for client in [resting, fresh] { try await client.send("GET /late HTTP/1.1\r\nHost: a\r\n\r\n") }
-            service.shutdown.request(.graceful)
+            service.signals.send(.gracefulShutdown)
             isGoing.withLock { $0 = true }
             for client in [resting, fresh] {
                 let response = try await client.receiveResponse()

@@ -60,29 +60,29 @@ struct ServerLifecycleTests {
         .bootstrap, .bootstrapComplete, .running, .shutdownStarted, .shutdownRuntimes, .terminated,
     ]
 
-    @Test(arguments: [ShutdownSignal.fast, .graceful])
-    func phases(signal: ShutdownSignal) async throws {
+    @Test(arguments: [ServerSignal.fastShutdown, .gracefulShutdown])
+    func phases(signal: ServerSignal) async throws {
         try await TestExecutor.withExecutor { _ in
             let diary = Diary()
             let server = Server(logger: silentLogger)
             await server.add(NotedService("a", diary))
             await server.add(NotedService("b", diary))
             let phases = await server.phases()
-            let shutdown = ManualShutdown()
+            let signals = ManualSignals()
             let seen = try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask { try await server.run(shutdown: shutdown) }
+                group.addTask { try await server.run(signals: signals) }
                 var seen: [ExecutionPhase] = []
                 for await phase in phases {
                     seen.append(phase)
                     guard phase == .running else { continue }
                     try await diary.wait(for: "a runs")
                     try await diary.wait(for: "b runs")
-                    shutdown.request(signal)
+                    signals.send(signal)
                 }
                 try await group.waitForAll()
                 return seen
             }
-            let isFast = signal == .fast
+            let isFast = signal == .fastShutdown
             #expect(seen == (isFast ? Self.fast : Self.graceful))
             #expect(diary.lines.prefix(2) == ["a prepared", "b prepared"])
             let end = isFast ? "cancelled" : "drains"
@@ -95,15 +95,15 @@ struct ServerLifecycleTests {
         try await TestExecutor.withExecutor { _ in
             let server = Server(logger: silentLogger)
             await server.add(NotedService("a", Diary()))
-            let shutdown = ManualShutdown()
-            shutdown.request(.fast)
-            try await server.run(shutdown: shutdown)
+            let signals = ManualSignals()
+            signals.send(.fastShutdown)
+            try await server.run(signals: signals)
         }
     }
 
     @Test func withoutServices() async throws {
         try await TestExecutor.withExecutor { _ in
-            try await Server(logger: silentLogger).run(shutdown: ManualShutdown())
+            try await Server(logger: silentLogger).run(signals: ManualSignals())
         }
     }
 
@@ -115,7 +115,7 @@ struct ServerLifecycleTests {
             await server.add(NotedService("b", diary, failsToPrepare: true))
             await server.add(NotedService("c", diary))
             let phases = await server.phases()
-            await #expect(throws: TestFailure.self) { try await server.run(shutdown: ManualShutdown()) }
+            await #expect(throws: TestFailure.self) { try await server.run(signals: ManualSignals()) }
             var seen: [ExecutionPhase] = []
             for await phase in phases { seen.append(phase) }
             #expect(seen == [.bootstrap, .terminated])
@@ -136,7 +136,7 @@ struct ServerLifecycleTests {
                 listeners.add(running.address)
                 let server = Server(logger: silentLogger)
                 await server.add(httpService(ClosureServer { _ in }, listeners: listeners, threadCount: 1))
-                await #expect(throws: TransportError.self) { try await server.run(shutdown: ManualShutdown()) }
+                await #expect(throws: TransportError.self) { try await server.run(signals: ManualSignals()) }
                 await #expect(throws: TransportError.self) { _ = try await RawClient.connect(to: free) }
             }
         )
@@ -149,7 +149,7 @@ struct ServerLifecycleTests {
             let server = Server(logger: silentLogger)
             await server.add(NotedService("a", diary))
             await server.add(NotedService("b", diary, endsBy: TestFailure("b is broken")))
-            await #expect(throws: TestFailure.self) { try await server.run(shutdown: ManualShutdown()) }
+            await #expect(throws: TestFailure.self) { try await server.run(signals: ManualSignals()) }
             #expect(diary.lines.contains("a cancelled") || !diary.lines.contains("a runs"))
         }
     }
@@ -166,7 +166,7 @@ struct ServerLifecycleTests {
                 let busy = try await RawClient.connect(to: running.address)
                 try await busy.send(Gate.begin)
                 try await gate.diary.wait(for: "began /wait")
-                running.shutdown.request(.graceful)
+                running.signals.send(.gracefulShutdown)
                 // Connections without a request end at once.
                 #expect(try await idle.receiveToEnd().isEmpty)
                 #expect(try await fresh.receiveToEnd().isEmpty)
@@ -200,8 +200,8 @@ struct ServerLifecycleTests {
                 let busy = try await RawClient.connect(to: running.address)
                 try await busy.send(Gate.begin)
                 try await gate.diary.wait(for: "began /wait")
-                running.shutdown.request(.graceful)
-                if bySignal { running.shutdown.request(.graceful) }
+                running.signals.send(.gracefulShutdown)
+                if bySignal { running.signals.send(.gracefulShutdown) }
                 try await busy.awaitClose()
             }
         }
@@ -216,7 +216,7 @@ struct ServerLifecycleTests {
                 let busy = try await RawClient.connect(to: running.address)
                 try await busy.send(Gate.begin)
                 try await gate.diary.wait(for: "began /wait")
-                running.shutdown.request(.fast)
+                running.signals.send(.fastShutdown)
                 try await busy.awaitClose()
             }
         )
@@ -229,7 +229,7 @@ struct ServerLifecycleTests {
             let server = Server(logger: silentLogger)
             await server.add(NotedService("a", diary))
             try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask { try await server.run(shutdown: ManualShutdown()) }
+                group.addTask { try await server.run(signals: ManualSignals()) }
                 try await diary.wait(for: "a runs")
                 group.cancelAll()
                 try? await group.waitForAll()
@@ -249,11 +249,11 @@ struct ServerLifecycleTests {
                     diary.note(whole ? "slept" : "woken")
                 }
             )
-            let shutdown = ManualShutdown()
+            let signals = ManualSignals()
             try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask { try await server.run(shutdown: shutdown) }
+                group.addTask { try await server.run(signals: signals) }
                 try await diary.wait(for: "runs")
-                shutdown.request(.graceful)
+                signals.send(.gracefulShutdown)
                 try await group.waitForAll()
             }
             #expect(diary.lines == ["runs", "woken"])

@@ -42,7 +42,7 @@ struct SlowClientTests {
             let client = try await RawClient.connect(to: service.address)
             try await client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             try await origin.wait { $0.requestCount == 1 }
-            service.shutdown.request(.fast)
+            service.signals.send(.fastShutdown)
             try await client.awaitClose()
             try await origin.wait { $0.openConnectionCount == 0 }
             try await service.diary.wait(for: "logged Cancelled")

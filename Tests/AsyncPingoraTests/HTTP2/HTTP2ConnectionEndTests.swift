@@ -24,7 +24,7 @@ struct HTTP2ConnectionEndTests {
             let first = try await client.request("POST", "/", body: nil)
             try await client.ping()
             client.answersPings = false
-            service.shutdown.request(.graceful)
+            service.signals.send(.gracefulShutdown)
             // What the client sends before it knows is served.
             try await client.withhold { $0.contains(where: \.isGoAway) }
             let second = try await client.request("GET", "/")
@@ -67,7 +67,7 @@ struct HTTP2ConnectionEndTests {
             let client = try await service.client(settings: settings)
             let stream = try await client.request("POST", "/", body: nil)
             try await client.ping()
-            service.shutdown.request(.graceful)
+            service.signals.send(.gracefulShutdown)
             try await client.pump { $0.frames.count(where: \.isGoAway) == 2 }
             try await client.send([1], on: stream, end: true)
             // What the client sends after the server has closed must not come back as a reset before all has been read.
@@ -85,7 +85,7 @@ struct HTTP2ConnectionEndTests {
             let client = try await service.client()
             let stream = try await client.request("POST", "/", body: nil)
             try await client.ping()
-            service.shutdown.request(.fast)
+            service.signals.send(.fastShutdown)
             try await client.pumpToEnd()
             #expect(client.exchanges[stream]?.isComplete != true)
         }
@@ -96,7 +96,7 @@ struct HTTP2ConnectionEndTests {
         try await withHTTP2Server(serve: answerOK) { service in
             let client = try await service.client()
             #expect(try await client.get().status == 200)
-            service.shutdown.request(.fast)
+            service.signals.send(.fastShutdown)
             await #expect(throws: (any Error).self) {
                 while !client.isAtEnd { _ = try await client.get() }
                 throw TestPeerError("the connection has ended")

@@ -42,7 +42,7 @@ struct TLSLifecycleTests {
             try await halfOpen.send([22, 3, 1])
             try await busy.send(Self.get)
             try await service.diary.wait(for: "asked")
-            service.shutdown.request(.graceful)
+            service.signals.send(.gracefulShutdown)
             // With a close_notify: a stream that is cut would throw.
             let outcome1 = try await idle.receiveToEnd().isEmpty
             #expect(outcome1)

@@ -270,12 +270,12 @@ func withUpstreamProxy(
     let server = Server(logger: quiet)
     await server.add(service)
     let phases = await server.phases()
-    let shutdown = ManualShutdown()
+    let signals = ManualSignals()
     try await withThrowingTaskGroup(of: Void.self) { group in
-        group.addTask { try await server.run(shutdown: shutdown) }
+        group.addTask { try await server.run(signals: signals) }
         for await phase in phases where phase == .running { break }
         guard let address = await service.addresses.first else { throw UpstreamTestError("the proxy did not start") }
-        defer { shutdown.request(.fast) }
+        defer { signals.send(.fastShutdown) }
         try await body(UpstreamFixture(proxy: address, origin: origin, journal: journal, connector: connector))
     }
 }

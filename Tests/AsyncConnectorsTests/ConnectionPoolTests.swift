@@ -5,7 +5,7 @@ import Testing
 
 @Suite("Connections are shared by all workers, bounded in number, and dropped when they are no good")
 struct ConnectionPoolTests {
-    @Test(.timeLimit(.minutes(1))) func reuse() async throws {
+    @Test(.timeLimit(.minutes(5))) func reuse() async throws {
         try await withPool { pool, origin in
             let peer = HttpPeer(origin.address)
             for round in 0..<5 {
@@ -22,7 +22,7 @@ struct ConnectionPoolTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1)), arguments: ExecutorFlavor.allCases) func acrossWorkers(
+    @Test(.timeLimit(.minutes(5)), arguments: ExecutorFlavor.allCases) func acrossWorkers(
         flavor: ExecutorFlavor
     ) async throws {
         try await withPool(threads: 2, flavor: flavor) { pool, origin in
@@ -37,7 +37,7 @@ struct ConnectionPoolTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func sameWorkerFirst() async throws {
+    @Test(.timeLimit(.minutes(5))) func sameWorkerFirst() async throws {
         try await withPool(threads: 2) { pool, origin in
             let peer = HttpPeer(origin.address)
             // One connection rests at each worker: the second worker needs one while the first's is in use.
@@ -62,7 +62,7 @@ struct ConnectionPoolTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1)), arguments: [0, 1, 3, 8]) func idleBound(size: Int) async throws {
+    @Test(.timeLimit(.minutes(5)), arguments: [0, 1, 3, 8]) func idleBound(size: Int) async throws {
         try await withPool(size: size) { pool, origin in
             let peer = HttpPeer(origin.address)
             try await pool.occupy(8, of: peer)
@@ -75,7 +75,7 @@ struct ConnectionPoolTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func idleBoundOverAllPeersAndWorkers() async throws {
+    @Test(.timeLimit(.minutes(5))) func idleBoundOverAllPeersAndWorkers() async throws {
         try await withPool(size: 4, threads: 2) { pool, origin in
             let peers = (0..<5).map { HttpPeer(origin.address, groupKey: UInt64($0)) }
             for peer in peers {
@@ -88,7 +88,7 @@ struct ConnectionPoolTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func idleTimeout() async throws {
+    @Test(.timeLimit(.minutes(5))) func idleTimeout() async throws {
         try await withPool { pool, origin in
             var options = PeerOptions()
             options.idleTimeout = .milliseconds(30)
@@ -101,7 +101,7 @@ struct ConnectionPoolTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func zeroIdleTimeoutKeepsNone() async throws {
+    @Test(.timeLimit(.minutes(5))) func zeroIdleTimeoutKeepsNone() async throws {
         try await withPool { pool, origin in
             var options = PeerOptions()
             options.idleTimeout = .zero
@@ -114,7 +114,7 @@ struct ConnectionPoolTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1)), arguments: [true, false]) func idleConnectionsThatEndOrSpeak(ends: Bool) async throws
+    @Test(.timeLimit(.minutes(5)), arguments: [true, false]) func idleConnectionsThatEndOrSpeak(ends: Bool) async throws
     {
         let script = OriginScript { connection in
             guard try await connection.nextRequest() != nil else { return }
@@ -137,7 +137,7 @@ struct ConnectionPoolTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func upkeepClosesWhatRestsWhenItEnds() async throws {
+    @Test(.timeLimit(.minutes(5))) func upkeepClosesWhatRestsWhenItEnds() async throws {
         try await TestExecutor.withExecutor { _ in
             try await withScriptedOrigin(.ok()) { origin in
                 let connector = Connector(workerCount: 1)
@@ -155,7 +155,7 @@ struct ConnectionPoolTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func thousandsOfRequests() async throws {
+    @Test(.timeLimit(.minutes(5))) func thousandsOfRequests() async throws {
         try await withPool(threads: 2) { pool, origin in
             let peer = HttpPeer(origin.address)
             try await pool.onEachWorker {
@@ -170,7 +170,7 @@ struct ConnectionPoolTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func failedConnectsLeaveNoLease() async throws {
+    @Test(.timeLimit(.minutes(5))) func failedConnectsLeaveNoLease() async throws {
         try await withPool { pool, origin in
             let path = try #require(SocketAddress("unix:/nonexistent/async-pingora.sock"))
             for _ in 0..<3 {
@@ -220,7 +220,7 @@ struct PeerDifference: CustomTestStringConvertible, Sendable {
 
 @Suite("Peers share connections if and only if nothing about their connections differs")
 struct PeerIdentityTests {
-    @Test(.timeLimit(.minutes(1)), arguments: PeerDifference.all) func different(
+    @Test(.timeLimit(.minutes(5)), arguments: PeerDifference.all) func different(
         _ difference: PeerDifference
     ) async throws {
         try await withPool { pool, origin in
@@ -237,7 +237,7 @@ struct PeerIdentityTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1)), arguments: PeerDifference.timings) func alike(
+    @Test(.timeLimit(.minutes(5)), arguments: PeerDifference.timings) func alike(
         _ difference: PeerDifference
     ) async throws {
         try await withPool { pool, origin in
@@ -250,7 +250,7 @@ struct PeerIdentityTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func addresses() async throws {
+    @Test(.timeLimit(.minutes(5))) func addresses() async throws {
         try await withPool { pool, origin in
             try await withScriptedOrigin(.ok()) { other in
                 try await pool.exchange(with: HttpPeer(origin.address))

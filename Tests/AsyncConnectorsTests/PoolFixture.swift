@@ -47,7 +47,7 @@ struct PoolFixture: Sendable {
 
     /// Waits until the pools' facts are as they should be.
     func wait(until condition: (PoolFacts) -> Bool) async throws {
-        let deadline = Deadline.after(.seconds(20))
+        let deadline = Deadline.after(.seconds(120))
         try await withParker { parker in
             while !condition(await connector.poolFacts()) {
                 try parker.check(.read, deadline: deadline)
@@ -94,7 +94,7 @@ struct PoolFixture: Sendable {
         try request.headers.set(.host, "a")
         try session.begin(request, framing: .none)
         while try !session.flush() { await parker.park() }
-        let deadline = Deadline.after(.seconds(30))
+        let deadline = Deadline.after(.seconds(120))
         while try !session.pollHead() { try await Self.wait(parker, until: deadline) }
         var body = ""
         while true {

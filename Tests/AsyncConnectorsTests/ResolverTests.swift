@@ -3,7 +3,7 @@ import AsyncPingoraTesting
 import AsyncTransport
 import Testing
 
-@Suite("Names are resolved without blocking, and kept for as long as DNS allows", .timeLimit(.minutes(2)))
+@Suite("Names are resolved without blocking, and kept for as long as DNS allows", .timeLimit(.minutes(5)))
 struct ResolverTests {
     private static let answers: [String: NameServer.Answer] = [
         "both.test": .addresses(["192.0.2.1", "192.0.2.2", "2001:db8::1"], ttl: 300),

@@ -17,7 +17,7 @@ private struct AllocationCountingProxy: ProxyHttp {
 
 @Suite("A request on connections that are open allocates next to nothing", .serialized)
 struct AllocationTests {
-    @Test(.enabled(if: cac_thread_allocations() >= 0), .timeLimit(.minutes(1)))
+    @Test(.enabled(if: cac_thread_allocations() >= 0), .timeLimit(.minutes(5)))
     func keepAliveRequest() async throws {
         let requestCount = 300
         let counts = Lock<[Int]>([])

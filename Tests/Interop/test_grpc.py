@@ -10,7 +10,7 @@ from support import grpc_service
 from support.net import refused_address
 
 ECHO = "/interop.Echo/"
-PATIENCE = 20
+PATIENCE = 60
 
 
 class Wire:

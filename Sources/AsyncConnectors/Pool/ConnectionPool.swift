@@ -120,8 +120,8 @@ package actor ConnectionPool {
             for session in unfit { session.close() }
             removed += unfit.count
         }
-        idle.subtract(removed, ordering: .relaxed)
         evicted.add(removed, ordering: .relaxed)
+        idle.subtract(removed, ordering: .relaxed)
         return (removed, next)
     }
 

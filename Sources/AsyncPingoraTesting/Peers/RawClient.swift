@@ -20,7 +20,7 @@ public final class RawClient: RawConnection {
         to address: SocketAddress,
         options: SocketOptions = SocketOptions(),
         tls: TLSClientOptions? = nil,
-        timeout: Duration = .seconds(30)
+        timeout: Duration = .seconds(120)
     ) async throws -> RawClient {
         try requireWorker()
         let stream = try await withParker { parker in
@@ -53,7 +53,7 @@ public final class RawClient: RawConnection {
         to address: SocketAddress,
         options: SocketOptions = SocketOptions(),
         tls: TLSClientOptions? = nil,
-        timeout: Duration = .seconds(30),
+        timeout: Duration = .seconds(120),
         _ body: nonisolated(nonsending) (RawClient) async throws -> Result
     ) async throws -> Result {
         let client = try await connect(to: address, options: options, tls: tls, timeout: timeout)

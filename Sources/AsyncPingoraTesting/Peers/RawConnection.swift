@@ -11,8 +11,8 @@ public class RawConnection {
     private(set) var received: [UInt8] = []
     /// How long one operation may take.
     ///
-    /// Default 30 seconds.
-    public var timeout: Duration = .seconds(30)
+    /// Default 120 seconds.
+    public var timeout: Duration = .seconds(120)
     private(set) var isClosed = false
 
     init(stream: any ByteStream) {

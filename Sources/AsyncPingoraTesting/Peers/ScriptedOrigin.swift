@@ -46,7 +46,7 @@ public final class ScriptedOrigin: Sendable {
     ///
     /// - Throws: ``TestPeerError`` when it does not within `timeout`, or the task is cancelled.
     public func wait(
-        atMost timeout: Duration = .seconds(30),
+        atMost timeout: Duration = .seconds(120),
         until condition: (ScriptedOrigin) -> Bool
     ) async throws {
         try RawConnection.requireWorker()

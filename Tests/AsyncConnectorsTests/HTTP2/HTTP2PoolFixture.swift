@@ -50,7 +50,7 @@ extension PoolFixture {
     @discardableResult
     func facts(until condition: (PoolFacts) -> Bool) async -> PoolFacts {
         await withParker { parker in
-            let deadline = Deadline.after(.seconds(40))
+            let deadline = Deadline.after(.seconds(120))
             while true {
                 let facts = await connector.poolFacts()
                 if condition(facts) || deadline.hasPassed { return facts }

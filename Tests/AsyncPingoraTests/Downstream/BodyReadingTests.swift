@@ -40,7 +40,7 @@ struct ReadingProxy: ProxyHttp {
 @Suite(
     "A body that a filter has read still reaches the upstream, whole or not at all",
     .serialized,
-    .timeLimit(.minutes(1))
+    .timeLimit(.minutes(5))
 )
 struct BodyReadingTests {
     private static let script = OriginScript { connection in

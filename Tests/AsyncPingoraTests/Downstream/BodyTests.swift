@@ -3,7 +3,7 @@ import AsyncPingoraTesting
 import AsyncTransport
 import Testing
 
-@Suite("Bodies pass as they are, in every framing", .serialized, .timeLimit(.minutes(1)))
+@Suite("Bodies pass as they are, in every framing", .serialized, .timeLimit(.minutes(5)))
 struct BodyTests {
     @Test(arguments: ProxyKind.allCases)
     func chunkedRequest(kind: ProxyKind) async throws {

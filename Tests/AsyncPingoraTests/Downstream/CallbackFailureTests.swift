@@ -154,7 +154,7 @@ final class PhasedModule: HttpModule {
     }
 }
 
-@Suite("Callbacks run in order, and one that throws fails its own request only", .serialized, .timeLimit(.minutes(1)))
+@Suite("Callbacks run in order, and one that throws fails its own request only", .serialized, .timeLimit(.minutes(5)))
 struct CallbackFailureTests {
     private static let script = OriginScript.replying(
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 2\r\n\r\n"
@@ -256,7 +256,7 @@ struct DecidingProxy: ProxyHttp {
     }
 }
 
-@Suite("A proxy may answer by itself", .serialized, .timeLimit(.minutes(1)))
+@Suite("A proxy may answer by itself", .serialized, .timeLimit(.minutes(5)))
 struct OwnAnswerTests {
     struct Decision: Sendable {
         let path: String

@@ -3,7 +3,7 @@ import AsyncPingoraTesting
 import AsyncTransport
 import Testing
 
-@Suite("CONNECT, where it is allowed, makes a tunnel if the upstream says so", .serialized, .timeLimit(.minutes(1)))
+@Suite("CONNECT, where it is allowed, makes a tunnel if the upstream says so", .serialized, .timeLimit(.minutes(5)))
 struct ConnectTests {
     private static let request = "CONNECT b.example:443 HTTP/1.1\r\nHost: b.example:443\r\n\r\n"
 

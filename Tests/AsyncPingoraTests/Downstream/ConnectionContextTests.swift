@@ -32,7 +32,7 @@ struct CountingProxy: ProxyHttp {
     }
 }
 
-@Suite("A connection remembers what its last request left", .serialized, .timeLimit(.minutes(1)))
+@Suite("A connection remembers what its last request left", .serialized, .timeLimit(.minutes(5)))
 struct ConnectionContextTests {
     @Test func counted() async throws {
         try await withProxy(.ok(), make: CountingProxy.init) { service, _ in

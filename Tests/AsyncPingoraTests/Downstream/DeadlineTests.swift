@@ -60,7 +60,7 @@ private struct ManualConnection {
     }
 }
 
-@Suite("No client keeps a connection longer than its deadlines allow", .serialized, .timeLimit(.minutes(1)))
+@Suite("No client keeps a connection longer than its deadlines allow", .serialized, .timeLimit(.minutes(5)))
 struct DeadlineTests {
     private static let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
     private static let answer: @Sendable (Session) async throws -> Void = { session in

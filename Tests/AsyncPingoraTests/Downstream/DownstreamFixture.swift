@@ -31,7 +31,7 @@ final class Diary: Sendable {
 
     /// Waits until `condition` holds for what has been noted, and returns that.
     @discardableResult func wait(until condition: ([String]) -> Bool) async throws -> [String] {
-        let deadline = Deadline.after(.seconds(40))
+        let deadline = Deadline.after(.seconds(120))
         return try await withParker { parker in
             pages.withLock { $0.waiting[ObjectIdentifier(parker)] = parker }
             defer { pages.withLock { $0.waiting[ObjectIdentifier(parker)] = nil } }

@@ -21,7 +21,7 @@ struct PatientProxy: ProxyHttp {
 @Suite(
     "A client that closes its sending side is heard out or given up, as the proxy wants",
     .serialized,
-    .timeLimit(.minutes(1))
+    .timeLimit(.minutes(5))
 )
 struct HalfCloseTests {
     private static let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"

@@ -6,7 +6,7 @@ import Testing
 @Suite(
     "Fields reach the other side as they were, but for those of one connection",
     .serialized,
-    .timeLimit(.minutes(1))
+    .timeLimit(.minutes(5))
 )
 struct HeaderForwardingTests {
     @Test(arguments: ProxyKind.allCases)

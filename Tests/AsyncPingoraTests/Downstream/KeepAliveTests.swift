@@ -4,7 +4,7 @@ import AsyncPingoraTesting
 import AsyncTransport
 import Testing
 
-@Suite("A connection goes on exactly as long as both sides say", .serialized, .timeLimit(.minutes(1)))
+@Suite("A connection goes on exactly as long as both sides say", .serialized, .timeLimit(.minutes(5)))
 struct KeepAliveTests {
     struct Rule: Sendable, CustomTestStringConvertible {
         let testDescription: String

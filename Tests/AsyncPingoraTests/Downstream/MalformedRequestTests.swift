@@ -135,7 +135,7 @@ struct BadRequest: Sendable, CustomTestStringConvertible {
 @Suite(
     "A malformed request is refused, the connection closed, and the origin sees none of it",
     .serialized,
-    .timeLimit(.minutes(1))
+    .timeLimit(.minutes(5))
 )
 struct MalformedRequestTests {
     @Test(arguments: BadRequest.all)

@@ -38,7 +38,7 @@ final class FirstModule: SigningModule {}
 final class SecondModule: SigningModule {}
 final class ThirdModule: SigningModule {}
 
-@Suite("Modules run by their order, in every hook", .serialized, .timeLimit(.minutes(1)))
+@Suite("Modules run by their order, in every hook", .serialized, .timeLimit(.minutes(5)))
 struct ModuleTests {
     private static func modules(_ diary: Diary) -> HttpModules {
         var modules = HttpModules()

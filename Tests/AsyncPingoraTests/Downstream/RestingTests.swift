@@ -6,7 +6,7 @@ import Glibc
 import HTTPCodecs
 import Testing
 
-@Suite("A connection that has rested goes on as if it had not", .serialized, .timeLimit(.minutes(1)))
+@Suite("A connection that has rested goes on as if it had not", .serialized, .timeLimit(.minutes(5)))
 struct RestingTests {
     /// Counts requests per connection; `/short` connections are closed soon, long after the others have gone to rest.
     private struct Proxy: ProxyHttp {

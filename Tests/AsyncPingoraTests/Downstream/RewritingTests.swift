@@ -81,7 +81,7 @@ struct RewritingProxy: ProxyHttp {
 @Suite(
     "Filters may change bodies; what they make of them is framed right or not at all",
     .serialized,
-    .timeLimit(.minutes(1))
+    .timeLimit(.minutes(5))
 )
 struct RewritingTests {
     private static let script = OriginScript { connection in

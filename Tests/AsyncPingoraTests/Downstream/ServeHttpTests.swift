@@ -5,7 +5,7 @@ import AsyncTransport
 import HTTPCodecs
 import Testing
 
-@Suite("A plain server answers whole, in pieces, or with what its error asks for", .serialized, .timeLimit(.minutes(1)))
+@Suite("A plain server answers whole, in pieces, or with what its error asks for", .serialized, .timeLimit(.minutes(5)))
 struct ServeHttpTests {
     private static let get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 

@@ -49,7 +49,7 @@ private struct Gate: Sendable {
 @Suite(
     "A server starts all of its services or none, and ends them as it is asked to",
     .serialized,
-    .timeLimit(.minutes(1))
+    .timeLimit(.minutes(5))
 )
 struct ServerLifecycleTests {
     private static let graceful: [ExecutionPhase] = [

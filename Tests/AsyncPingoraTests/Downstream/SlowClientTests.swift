@@ -4,7 +4,7 @@ import AsyncPingoraTesting
 import AsyncTransport
 import Testing
 
-@Suite("Clients that do not read, and many at once, harm nobody", .serialized, .timeLimit(.minutes(1)))
+@Suite("Clients that do not read, and many at once, harm nobody", .serialized, .timeLimit(.minutes(5)))
 struct SlowClientTests {
     /// An origin that sends without end; the proxy must not take more than it can pass on.
     private static let endless = OriginScript { connection in

@@ -1,7 +1,7 @@
 import AsyncPingoraTesting
 import Testing
 
-@Suite("Proxy and origin always agree on where a request ends", .serialized, .timeLimit(.minutes(1)))
+@Suite("Proxy and origin always agree on where a request ends", .serialized, .timeLimit(.minutes(5)))
 struct SmugglingTests {
     /// A request whose body holds what looks like another request.
     struct Nested: Sendable, CustomTestStringConvertible {

@@ -3,7 +3,7 @@ import AsyncPingoraTesting
 import AsyncTransport
 import Testing
 
-@Suite("An upgrade becomes a tunnel, if origin and policy want it", .serialized, .timeLimit(.minutes(1)))
+@Suite("An upgrade becomes a tunnel, if origin and policy want it", .serialized, .timeLimit(.minutes(5)))
 struct UpgradeTests {
     private static let request = "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
     private static let switching =

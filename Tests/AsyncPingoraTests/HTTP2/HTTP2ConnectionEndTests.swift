@@ -5,7 +5,7 @@ import AsyncTransport
 import HTTPCodecs
 import Testing
 
-@Suite("HTTP/2 connections of clients begin and end in good order", .serialized, .timeLimit(.minutes(3)))
+@Suite("HTTP/2 connections of clients begin and end in good order", .serialized, .timeLimit(.minutes(5)))
 struct HTTP2ConnectionEndTests {
     /// Answers when the request's body has ended: that is when the client says so.
     private static let gate: @Sendable (Session) async throws -> Void = { session in

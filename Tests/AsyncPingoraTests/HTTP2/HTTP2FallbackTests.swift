@@ -14,7 +14,7 @@ struct HTTP2FallbackTests {
 
     @Test(
         "The request is made again, and later ones at once, in HTTP/1.1",
-        .timeLimit(.minutes(3)),
+        .timeLimit(.minutes(5)),
         arguments: Defect.allCases
     )
     func fallback(defect: Defect) async throws {

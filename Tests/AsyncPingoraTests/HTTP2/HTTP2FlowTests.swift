@@ -8,7 +8,7 @@ import Testing
 @Suite(
     "A proxy of HTTP/2 takes no more from one side than the other lets it pass on",
     .serialized,
-    .timeLimit(.minutes(3))
+    .timeLimit(.minutes(5))
 )
 struct HTTP2FlowTests {
     private static let size = 300_000
@@ -143,7 +143,7 @@ struct HTTP2FlowTests {
                 try await Self.checkEarlyAnswer(client, stream)
                 try await server.awaitClose()
             }
-            let facts = await proxy.facts { $0.inUse == 0 }
+            let facts = await proxy.facts { $0.inUse == 0 && $0.h2Streams == 0 }
             #expect(facts.inUse == 0 && facts.h2Streams == 0)
             let entry = try await proxy.journal.logged()[0]
             #expect(entry.error == nil && entry.status == 413)
@@ -180,7 +180,7 @@ struct HTTP2FlowTests {
                 try await client.reset(stream, .cancel)
                 try await server.awaitClose()
             }
-            let facts = await proxy.facts { $0.inUse == 0 }
+            let facts = await proxy.facts { $0.inUse == 0 && $0.h2Streams == 0 }
             #expect(facts.inUse == 0 && facts.h2Streams == 0)
             let entries = try await proxy.journal.logged()
             #expect(entries.count == 1)
@@ -200,7 +200,7 @@ struct HTTP2FlowTests {
             try await server.pump { $0.exchanges.values.allSatisfy { $0.closed == .cancel } }
             let entries = try await proxy.journal.logged(10)
             #expect(entries.allSatisfy { $0.error?.source == .downstream })
-            let facts = await proxy.facts { $0.inUse == 0 && $0.idle == 1 }
+            let facts = await proxy.facts { $0.inUse == 0 && $0.idle == 1 && $0.h2Streams == 0 }
             #expect(facts.inUse == 0 && facts.h2Streams == 0 && facts.idle == 1)
         }
     }

@@ -8,7 +8,7 @@ import Testing
 @Suite(
     "Streams of an HTTP/2 client are served at the same time and apart from each other",
     .serialized,
-    .timeLimit(.minutes(3))
+    .timeLimit(.minutes(5))
 )
 struct HTTP2ServerTests {
     @Test("Many streams at once, a slow one among them", arguments: Workers.allCases)

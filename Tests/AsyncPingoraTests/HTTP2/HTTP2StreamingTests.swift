@@ -5,7 +5,7 @@ import AsyncTransport
 import HTTPCodecs
 import Testing
 
-@Suite("Messages pass between the versions piece by piece, as they come", .serialized, .timeLimit(.minutes(3)))
+@Suite("Messages pass between the versions piece by piece, as they come", .serialized, .timeLimit(.minutes(5)))
 struct HTTP2StreamingTests {
     @Test("Each piece gets there before the next is sent", arguments: Version.allCases, Version.allCases)
     func piecewise(client: Version, upstream: Version) async throws {

@@ -6,7 +6,7 @@ import Foundation
 import HTTPCodecs
 import Testing
 
-@Suite("WebSockets pass between the versions", .serialized, .timeLimit(.minutes(3)))
+@Suite("WebSockets pass between the versions", .serialized, .timeLimit(.minutes(5)))
 struct HTTP2WebSocketTests {
     @Test("A tunnel opens and carries bytes both ways", arguments: Version.allCases, Version.allCases)
     func tunnel(client: Version, upstream: Version) async throws {

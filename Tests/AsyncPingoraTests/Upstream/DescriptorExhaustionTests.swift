@@ -6,7 +6,7 @@ import Testing
 
 @Suite("A proxy that runs out of descriptors pauses accepting, goes on, and does not crash")
 struct DescriptorExhaustionTests {
-    @Test(.timeLimit(.minutes(1)), arguments: ["pinned", "stealing"]) func exhaustion(flavor: String) async throws {
+    @Test(.timeLimit(.minutes(5)), arguments: ["pinned", "stealing"]) func exhaustion(flavor: String) async throws {
         try await TestExecutor.withExecutor { _ in
             try await withScriptedOrigin(.ok()) { origin in
                 let demo = try LimitedDemo(descriptors: 40, upstream: origin.address, flavor: flavor)

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("Bodies stream both ways at once, whatever their size and whoever is done first")
 struct UpstreamBodyTests {
-    @Test(.timeLimit(.minutes(1)), arguments: [true, false]) func duplexEcho(isChunked: Bool) async throws {
+    @Test(.timeLimit(.minutes(5)), arguments: [true, false]) func duplexEcho(isChunked: Bool) async throws {
         let total = 1_048_576
         let script = OriginScript { connection in
             guard try await connection.nextRequestHead() != nil else { return }
@@ -60,7 +60,7 @@ struct UpstreamBodyTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func largeUpload() async throws {
+    @Test(.timeLimit(.minutes(5))) func largeUpload() async throws {
         let total = 15_000_000
         let script = OriginScript { connection in
             guard let head = try await connection.nextRequestHead() else { return }
@@ -84,7 +84,7 @@ struct UpstreamBodyTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1)), arguments: [true, false]) func earlyResponse(staysOpen: Bool) async throws {
+    @Test(.timeLimit(.minutes(5)), arguments: [true, false]) func earlyResponse(staysOpen: Bool) async throws {
         let script = OriginScript { connection in
             guard try await connection.nextRequestHead() != nil else { return }
             try await connection.send("HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig")
@@ -105,7 +105,7 @@ struct UpstreamBodyTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func earlyResponseWhileTheUploadIsStuck() async throws {
+    @Test(.timeLimit(.minutes(5))) func earlyResponseWhileTheUploadIsStuck() async throws {
         // The origin reads nothing of the body, so both the proxy's and the kernel's buffers are full when the answer comes.
         let script = OriginScript { connection in
             guard try await connection.nextRequestHead() != nil else { return }
@@ -128,7 +128,7 @@ struct UpstreamBodyTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1)), arguments: ["1.1", "1.0"]) func untilClose(client: String) async throws {
+    @Test(.timeLimit(.minutes(5)), arguments: ["1.1", "1.0"]) func untilClose(client: String) async throws {
         for upstream in ["1.1", "1.0"] {
             try await withUpstream(.sequence(["HTTP/\(upstream) 200 OK\r\n\r\nall of it"])) { fixture in
                 let outcome = try await fixture.outcome(
@@ -144,7 +144,7 @@ struct UpstreamBodyTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func untilCloseKeepsTheClient() async throws {
+    @Test(.timeLimit(.minutes(5))) func untilCloseKeepsTheClient() async throws {
         try await withUpstream(.sequence(["HTTP/1.0 200 OK\r\n\r\none"])) { fixture in
             try await RawClient.withConnection(to: fixture.proxy) { client in
                 for _ in 0..<3 {
@@ -158,7 +158,7 @@ struct UpstreamBodyTests {
     }
 
     @Test(
-        .timeLimit(.minutes(1)),
+        .timeLimit(.minutes(5)),
         arguments: ["HTTP/1.0 204 No Content\r\n\r\n", "HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n"]
     )
     func withoutBody(answer: String) async throws {
@@ -173,7 +173,7 @@ struct UpstreamBodyTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func headAfterContinue() async throws {
+    @Test(.timeLimit(.minutes(5))) func headAfterContinue() async throws {
         let answer = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
         try await withUpstream(.replying(answer)) { fixture in
             try await RawClient.withConnection(to: fixture.proxy) { client in
@@ -187,7 +187,7 @@ struct UpstreamBodyTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func informationalHeadsPassInOrder() async throws {
+    @Test(.timeLimit(.minutes(5))) func informationalHeadsPassInOrder() async throws {
         let answer = """
             HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n\
             HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok

@@ -38,7 +38,7 @@ struct UpstreamClientGoneTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1)), arguments: Departure.all) func leaves(_ departure: Departure) async throws {
+    @Test(.timeLimit(.minutes(5)), arguments: Departure.all) func leaves(_ departure: Departure) async throws {
         try await withUpstream(Self.script(departure.moment)) { fixture in
             let client = try await RawClient.connect(to: fixture.proxy)
             let length = departure.moment == .inTheUpload ? "Content-Length: 100\r\n\r\nhello" : "\r\n"
@@ -62,7 +62,7 @@ struct UpstreamClientGoneTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func leavesWhileConnecting() async throws {
+    @Test(.timeLimit(.minutes(5))) func leavesWhileConnecting() async throws {
         try await withUpstream(.ok()) { fixture in
             let full = try await FullListener()
             defer { full.close() }
@@ -85,7 +85,7 @@ struct UpstreamClientGoneTests {
 extension UpstreamJournal {
     /// Waits until a connection is in use or being made.
     func awaitLease(on connector: Connector) async throws {
-        let deadline = Deadline.after(.seconds(40))
+        let deadline = Deadline.after(.seconds(120))
         while await connector.poolFacts().inUse == 0 {
             if deadline.hasPassed { throw UpstreamTestError("no connection was asked for") }
             await Task.yield()

@@ -75,7 +75,7 @@ struct UpstreamFailure: CustomTestStringConvertible, Sendable {
 
 @Suite("An upstream that fails before its answer costs its request a 502 or 504, and nothing else")
 struct UpstreamFailureTests {
-    @Test(.timeLimit(.minutes(1)), arguments: UpstreamFailure.beforeHead + UpstreamFailure.garbage)
+    @Test(.timeLimit(.minutes(5)), arguments: UpstreamFailure.beforeHead + UpstreamFailure.garbage)
     func failure(_ failure: UpstreamFailure) async throws {
         var options = PeerOptions()
         // Long enough that a loaded machine delivers what was sent, short enough to wait for where nothing comes.
@@ -99,7 +99,7 @@ struct UpstreamFailureTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func refused() async throws {
+    @Test(.timeLimit(.minutes(5))) func refused() async throws {
         try await withUpstream(.ok()) { fixture in
             let address = try await UpstreamAddresses.refusing()
             let setup = UpstreamSetup(upstream: address)
@@ -114,7 +114,7 @@ struct UpstreamFailureTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func missingUnixSocket() async throws {
+    @Test(.timeLimit(.minutes(5))) func missingUnixSocket() async throws {
         try await withUpstream(.ok()) { fixture in
             let address = try #require(SocketAddress("unix:/nonexistent/async-pingora.sock"))
             try await withUpstreamProxy(UpstreamSetup(upstream: address), origin: fixture.origin) { fixture in
@@ -124,7 +124,7 @@ struct UpstreamFailureTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func connectTimesOut() async throws {
+    @Test(.timeLimit(.minutes(5))) func connectTimesOut() async throws {
         try await withUpstream(.ok()) { fixture in
             let full = try await FullListener()
             var options = PeerOptions()
@@ -140,7 +140,7 @@ struct UpstreamFailureTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func connectionGoesOnAfterOthersFail() async throws {
+    @Test(.timeLimit(.minutes(5))) func connectionGoesOnAfterOthersFail() async throws {
         let script = OriginScript { connection in
             while let request = try await connection.nextRequest() {
                 if request.target == "/die" { return connection.reset() }

@@ -133,7 +133,7 @@ final class UpstreamJournal: Sendable {
         try await withParker { parker in
             change { $0.waiting[ObjectIdentifier(parker)] = parker }
             defer { change { $0.waiting[ObjectIdentifier(parker)] = nil } }
-            let deadline = Deadline.after(.seconds(40))
+            let deadline = Deadline.after(.seconds(120))
             while entries.count < count {
                 if deadline.hasPassed || parker.isCancelled {
                     throw UpstreamTestError("\(entries.count) requests were logged")

@@ -34,7 +34,7 @@ struct UpstreamRetryTests {
     }
 
     @Test(
-        .timeLimit(.minutes(1)),
+        .timeLimit(.minutes(5)),
         arguments: [
             ("GET", 0, 200), ("HEAD", 0, 200), ("OPTIONS", 0, 200), ("DELETE", 0, 200), ("PUT", 0, 200),
             ("PUT", 4, 200),
@@ -60,7 +60,7 @@ struct UpstreamRetryTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func chunkedBodyIsSentAgain() async throws {
+    @Test(.timeLimit(.minutes(5))) func chunkedBodyIsSentAgain() async throws {
         try await withUpstream(DyingOrigin.before(1, resets: false)) { fixture in
             _ = try await fixture.response(to: "GET /first HTTP/1.1\r\nHost: a\r\n\r\n")
             let second = try await fixture.response(
@@ -71,7 +71,7 @@ struct UpstreamRetryTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func freshConnectionIsNotTriedAgain() async throws {
+    @Test(.timeLimit(.minutes(5))) func freshConnectionIsNotTriedAgain() async throws {
         for script in [OriginScript.closing, .resetting] {
             try await withUpstream(script) { fixture in
                 let response = try await fixture.response(to: Self.request("GET"))
@@ -81,7 +81,7 @@ struct UpstreamRetryTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func partOfTheHeadForbidsAnotherTry() async throws {
+    @Test(.timeLimit(.minutes(5))) func partOfTheHeadForbidsAnotherTry() async throws {
         let script = OriginScript { connection in
             guard try await connection.nextRequest() != nil else { return }
             try await connection.send(DyingOrigin.ok)
@@ -96,7 +96,7 @@ struct UpstreamRetryTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func severalPooledConnectionsAreTriedBeforeDialling() async throws {
+    @Test(.timeLimit(.minutes(5))) func severalPooledConnectionsAreTriedBeforeDialling() async throws {
         let count = 4
         // Every connection waits until all of the first ones have a request, so that each gets one of its own.
         let script = OriginScript { connection in
@@ -129,7 +129,7 @@ struct UpstreamRetryTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1)), arguments: [1, 2, 5]) func attemptsAreBounded(most: Int) async throws {
+    @Test(.timeLimit(.minutes(5)), arguments: [1, 2, 5]) func attemptsAreBounded(most: Int) async throws {
         let configure: @Sendable (inout UpstreamSetup) -> Void = { setup in
             setup.proxy.maximumAttempts = most
             setup.errorWhileProxy = { error in
@@ -148,7 +148,7 @@ struct UpstreamRetryTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func connectFailuresMayGoOnWithAnotherPeer() async throws {
+    @Test(.timeLimit(.minutes(5))) func connectFailuresMayGoOnWithAnotherPeer() async throws {
         try await withUpstream(.ok("from another")) { fixture in
             let refusing = HttpPeer(try await UpstreamAddresses.refusing())
             let origin = HttpPeer(fixture.origin.address)
@@ -173,7 +173,7 @@ struct UpstreamRetryTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func anotherPeerGetsTheWholeBody() async throws {
+    @Test(.timeLimit(.minutes(5))) func anotherPeerGetsTheWholeBody() async throws {
         try await withUpstream(.closing) { fixture in
             try await withScriptedOrigin(DyingOrigin.before(0, resets: false)) { second in
                 let dying = HttpPeer(fixture.origin.address)
@@ -196,7 +196,7 @@ struct UpstreamRetryTests {
     }
 
     @Test(
-        .timeLimit(.minutes(1)),
+        .timeLimit(.minutes(5)),
         arguments: [
             (PingoraError(.httpStatus(503)), 503), (PingoraError(.resolveError, source: .upstream), 502),
         ]

@@ -48,7 +48,7 @@ struct TruncatedResponse: CustomTestStringConvertible, Sendable {
 
 @Suite("A response that the upstream leaves unfinished never looks complete to the client")
 struct UpstreamTruncationTests {
-    @Test(.timeLimit(.minutes(1)), arguments: TruncatedResponse.all, ["1.1", "1.0"])
+    @Test(.timeLimit(.minutes(5)), arguments: TruncatedResponse.all, ["1.1", "1.0"])
     func ended(_ response: TruncatedResponse, version: String) async throws {
         for resets in [false, true] where resets || !response.endsByClosing {
             let script = OriginScript { connection in
@@ -60,12 +60,12 @@ struct UpstreamTruncationTests {
         }
     }
 
-    @Test(.timeLimit(.minutes(1)), arguments: TruncatedResponse.broken, ["1.1", "1.0"])
+    @Test(.timeLimit(.minutes(5)), arguments: TruncatedResponse.broken, ["1.1", "1.0"])
     func broken(_ response: TruncatedResponse, version: String) async throws {
         try await check(UpstreamFailure.stalling(after: response.bytes), version: version, requiresHead: true)
     }
 
-    @Test(.timeLimit(.minutes(1)), arguments: TruncatedResponse.all, ["1.1", "1.0"])
+    @Test(.timeLimit(.minutes(5)), arguments: TruncatedResponse.all, ["1.1", "1.0"])
     func stalled(_ response: TruncatedResponse, version: String) async throws {
         var options = PeerOptions()
         options.readTimeout = .milliseconds(100)
@@ -98,7 +98,7 @@ struct UpstreamTruncationTests {
 }
 
 @Suite("A client that does not take its response in time does not take it for complete") struct UnsentResponseTests {
-    @Test(.timeLimit(.minutes(1)), arguments: ["1.1", "1.0"]) func writeTimeout(version: String) async throws {
+    @Test(.timeLimit(.minutes(5)), arguments: ["1.1", "1.0"]) func writeTimeout(version: String) async throws {
         // Much more than the kernel buffers, from an origin that is done at once: all that is left waits in the proxy.
         let configure: @Sendable (inout UpstreamSetup) -> Void = { $0.server.writeTimeout = .milliseconds(50) }
         let size = 8_000_000

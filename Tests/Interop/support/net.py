@@ -7,7 +7,7 @@ import threading
 import time
 
 # How long anything that must happen may take; the machine may be busy.
-PATIENCE = 20
+PATIENCE = 60
 
 
 def wait_until(condition, what, patience=PATIENCE):

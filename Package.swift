@@ -18,6 +18,7 @@ let strict: [SwiftSetting] = [
 
 let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-http-types")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let coreMetrics: Target.Dependency = .product(name: "CoreMetrics", package: "swift-metrics")
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
 let package = Package(
@@ -27,6 +28,7 @@ let package = Package(
         .library(name: "AsyncConnectors", targets: ["AsyncConnectors"]),
         .library(name: "AsyncTransport", targets: ["AsyncTransport"]),
         .library(name: "HTTPCodecs", targets: ["HTTPCodecs"]),
+        .library(name: "PrometheusMetrics", targets: ["PrometheusMetrics"]),
         .library(name: "AsyncPingoraTesting", targets: ["AsyncPingoraTesting"]),
         .executable(name: "Demo", targets: ["Demo"]),
     ],
@@ -34,6 +36,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
     ],
     targets: [
         // C, at the bottom: system calls, the vectorised head scanner, OpenSSL and nghttp2.
@@ -57,6 +60,7 @@ let package = Package(
             dependencies: ["AsyncConnectors", "AsyncTransport", "HTTPCodecs", httpTypes, logging],
             swiftSettings: strict
         ),
+        .target(name: "PrometheusMetrics", dependencies: ["AsyncTransport", coreMetrics], swiftSettings: strict),
         .target(
             name: "AsyncPingoraTesting",
             dependencies: ["AsyncTransport", "HTTPCodecs", httpTypes],
@@ -93,6 +97,11 @@ let package = Package(
                 "AsyncPingora", "AsyncPingoraTesting", "AsyncConnectors", "AsyncTransport", "HTTPCodecs", "Demo",
                 "CAllocationCounter", logging,
             ],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "PrometheusMetricsTests",
+            dependencies: ["PrometheusMetrics", "AsyncTransport", coreMetrics],
             swiftSettings: strict
         ),
         .testTarget(name: "HTTPCodecsTests", dependencies: ["HTTPCodecs", httpTypes], swiftSettings: strict),

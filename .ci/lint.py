@@ -30,6 +30,7 @@ LAYERS = {
     "AsyncTransport": 1,
     "HTTPCodecs": 1,
     "AsyncConnectors": 2,
+    "PrometheusMetrics": 2,
     "AsyncPingora": 3,
     "AsyncPingoraTesting": 4,
     "Demo": 5,

@@ -1,12 +1,22 @@
-// Named joinable threads and the one thread-local that tells a worker from any other thread.
+// Named joinable threads and the thread-locals: what tells a worker from any other thread, and a number for each.
 #include "CNonBlockingIO.h"
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 _Thread_local void *cnbio_thread_context = NULL;
+_Thread_local uint32_t cnbio_thread_number = 0;
+
+uint32_t cnbio_number_thread(void) {
+    static atomic_uint next = 1;
+    uint32_t number = atomic_fetch_add_explicit(&next, 1, memory_order_relaxed);
+    // 0 means that a thread has none: after four thousand million threads one is skipped.
+    if (number == 0) number = atomic_fetch_add_explicit(&next, 1, memory_order_relaxed);
+    return cnbio_thread_number = number;
+}
 
 struct start {
     void (*body)(void *);

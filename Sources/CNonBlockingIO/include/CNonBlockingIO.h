@@ -24,6 +24,14 @@ int cnbio_thread_join(uint64_t thread);
 /// Whether `thread` is the calling one.
 bool cnbio_thread_is_current(uint64_t thread);
 
+/// The calling thread's number, from 1 in the order in which threads first ask: small, so that it can choose among few things.
+extern _Thread_local uint32_t cnbio_thread_number;
+uint32_t cnbio_number_thread(void);
+static inline uint32_t cnbio_get_thread_number(void) {
+    uint32_t number = cnbio_thread_number;
+    return __builtin_expect(number != 0, 1) ? number : cnbio_number_thread();
+}
+
 /// Cores that this process may run on.
 int cnbio_available_core_count(void);
 
@@ -106,6 +114,17 @@ int cnbio_unlink(const char *path);
 int cnbio_chmod(const char *path, unsigned mode);
 /// Descriptors this process has open, by counting /proc/self/fd; negative errno on failure.
 int cnbio_open_descriptor_count(void);
+/// What the kernel says of this process; what it does not tell is negative.
+struct cnbio_process_usage {
+    double cpu_seconds;
+    /// Since the epoch.
+    double start_seconds;
+    int64_t resident_bytes;
+    int64_t virtual_bytes;
+    int64_t open_descriptors;
+    int64_t maximum_descriptors;
+};
+struct cnbio_process_usage cnbio_process_usage(void);
 /// Gives the pages that malloc has free back to the system.
 void cnbio_trim_memory(void);
 /// Makes SIGINT, SIGTERM, SIGQUIT, SIGHUP and SIGUSR1 readable as bytes (the signal's number) from the returned non-blocking socket.

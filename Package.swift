@@ -28,6 +28,7 @@ let package = Package(
         .library(name: "AsyncConnectors", targets: ["AsyncConnectors"]),
         .library(name: "AsyncTransport", targets: ["AsyncTransport"]),
         .library(name: "HTTPCodecs", targets: ["HTTPCodecs"]),
+        .library(name: "AsyncPingoraMetrics", targets: ["AsyncPingoraMetrics"]),
         .library(name: "PrometheusMetrics", targets: ["PrometheusMetrics"]),
         .library(name: "AsyncPingoraTesting", targets: ["AsyncPingoraTesting"]),
         .executable(name: "Demo", targets: ["Demo"]),
@@ -62,13 +63,20 @@ let package = Package(
         ),
         .target(name: "PrometheusMetrics", dependencies: ["AsyncTransport", coreMetrics], swiftSettings: strict),
         .target(
+            name: "AsyncPingoraMetrics",
+            dependencies: ["AsyncPingora", "PrometheusMetrics"],
+            swiftSettings: strict
+        ),
+        .target(
             name: "AsyncPingoraTesting",
             dependencies: ["AsyncTransport", "HTTPCodecs", httpTypes],
             swiftSettings: strict
         ),
         .executableTarget(
             name: "Demo",
-            dependencies: ["AsyncPingora", argumentParser, logging],
+            dependencies: [
+                "AsyncPingora", "AsyncPingoraMetrics", "PrometheusMetrics", argumentParser, coreMetrics, logging,
+            ],
             swiftSettings: strict
         ),
         // The README's example, so that it is known to compile.
@@ -102,6 +110,13 @@ let package = Package(
         .testTarget(
             name: "PrometheusMetricsTests",
             dependencies: ["PrometheusMetrics", "AsyncTransport", coreMetrics],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "AsyncPingoraMetricsTests",
+            dependencies: [
+                "AsyncPingoraMetrics", "AsyncPingora", "AsyncPingoraTesting", "PrometheusMetrics", coreMetrics,
+            ],
             swiftSettings: strict
         ),
         .testTarget(name: "HTTPCodecsTests", dependencies: ["HTTPCodecs", httpTypes], swiftSettings: strict),

@@ -32,6 +32,7 @@ LAYERS = {
     "AsyncConnectors": 2,
     "PrometheusMetrics": 2,
     "AsyncPingora": 3,
+    "AsyncPingoraMetrics": 4,
     "AsyncPingoraTesting": 4,
     "Demo": 5,
 }

@@ -29,9 +29,11 @@ struct Both: AsyncParsableCommand {
 
     @OptionGroup var tls: TLSListenOptions
     @OptionGroup var threads: ThreadOptions
+    @OptionGroup var metrics: MetricsOptions
 
     func run() async throws {
         startLogging()
+        let metricsService = metrics.start()
         var behind = Listeners()
         behind.add(ListenAddress.loopback(port: 0).address)
         let origin = httpService(name: "origin", Origin(), listeners: behind, threadCount: 1)
@@ -49,6 +51,7 @@ struct Both: AsyncParsableCommand {
         let server = Server()
         await server.add(origin)
         await server.add(proxy)
+        if let metricsService { await server.add(metricsService) }
         announceCurl(listen, encrypted: encrypted)
         try await runServer(server)
     }
@@ -69,9 +72,11 @@ struct ProxyCommand: AsyncParsableCommand {
     @OptionGroup var upstreamTLS: TLSUpstreamOptions
     @OptionGroup var upstreamOptions: UpstreamOptions
     @OptionGroup var threads: ThreadOptions
+    @OptionGroup var metrics: MetricsOptions
 
     func run() async throws {
         startLogging()
+        let metricsService = metrics.start()
         var front = Listeners()
         front.add(listen.address)
         try tls.add(to: &front)
@@ -86,6 +91,7 @@ struct ProxyCommand: AsyncParsableCommand {
         )
         let process = Server()
         await process.add(proxy)
+        if let metricsService { await process.add(metricsService) }
         try await runServer(process)
     }
 }

@@ -4,7 +4,7 @@ internal import CoreMetrics
 extension MetricsRegistry {
     /// Adds what Prometheus's client libraries tell of every process: CPU time, memory, descriptors and the time of the start.
     ///
-    /// They are read from the kernel whenever there is a scrape.
+    /// They are read from the kernel whenever there is a scrape, but for the start.
     ///
     /// - Returns: the collector that reads them.
     @discardableResult
@@ -21,10 +21,11 @@ extension MetricsRegistry {
         let virtual = gauge("process_virtual_memory_bytes")
         let open = gauge("process_open_fds")
         let maximum = gauge("process_max_fds")
+        // Not with each scrape: it is reckoned from the clock, which may be corrected.
+        if let seconds = ProcessUsage.current().startSeconds { start.set(seconds) }
         return addCollector {
             let usage = ProcessUsage.current()
             if let seconds = usage.cpuSeconds { cpu?.raise(to: seconds) }
-            if let seconds = usage.startSeconds { start.set(seconds) }
             if let bytes = usage.residentBytes { resident.set(bytes) }
             if let bytes = usage.virtualBytes { virtual.set(bytes) }
             if let count = usage.openDescriptors { open.set(count) }

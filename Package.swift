@@ -58,7 +58,7 @@ let package = Package(
         ),
         .target(
             name: "AsyncPingora",
-            dependencies: ["AsyncConnectors", "AsyncTransport", "HTTPCodecs", httpTypes, logging],
+            dependencies: ["AsyncConnectors", "AsyncTransport", "HTTPCodecs", coreMetrics, httpTypes, logging],
             swiftSettings: strict
         ),
         .target(name: "PrometheusMetrics", dependencies: ["AsyncTransport", coreMetrics], swiftSettings: strict),
@@ -103,7 +103,7 @@ let package = Package(
             name: "AsyncPingoraTests",
             dependencies: [
                 "AsyncPingora", "AsyncPingoraTesting", "AsyncConnectors", "AsyncTransport", "HTTPCodecs", "Demo",
-                "CAllocationCounter", logging,
+                "CAllocationCounter", coreMetrics, logging, .product(name: "MetricsTestKit", package: "swift-metrics"),
             ],
             swiftSettings: strict
         ),

@@ -64,13 +64,22 @@ extension Connector {
             idleTotal.subtract(removed, ordering: .relaxed)
             next = min(next, expiry)
             if expiry == .max, now > Self.poolLifetime, await pool.retire(unusedSince: now - Self.poolLifetime) {
-                pools.withLock { $0[identity] = nil }
+                await forget(pool)
                 for worker in known { worker.withLock { $0.remove(identity) } }
             } else {
                 next = min(next, now + Self.poolLifetime)
             }
         }
         return next
+    }
+
+    /// Removes a pool that nothing uses any more, and keeps what it has counted.
+    private func forget(_ pool: ConnectionPool) async {
+        let facts = await pool.facts()
+        pools.withLock { pools in
+            if pools[pool.identity] === pool { pools[pool.identity] = nil }
+            past.withLock { $0 = $0 + facts }
+        }
     }
 
     /// Closes all connections that rest.
@@ -85,8 +94,8 @@ extension Connector {
 
     /// Sums up what the pools have done; exact only while nothing is going on.
     public func poolFacts() async -> PoolFacts {
-        var sum = PoolFacts()
-        for pool in pools.withLock({ Array($0.values) }) { sum = sum + (await pool.facts()) }
+        var (all, sum) = pools.withLock { pools in (Array(pools.values), past.withLock { $0 }) }
+        for pool in all { sum = sum + (await pool.facts()) }
         return sum
     }
 }

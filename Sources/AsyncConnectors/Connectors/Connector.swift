@@ -23,6 +23,8 @@ public final class Connector: Sendable {
     let pools = Lock<[PeerIdentity: ConnectionPool]>([:])
     /// Each worker's copy of the part it uses, so that workers do not meet at one lock.
     let known: [Lock<KnownPools>]
+    /// What pools have counted that are gone.
+    let past = Lock(PoolFacts())
     let tlsConnector = TLSConnector()
     let idleTotal = Atomic<Int>(0)
     let keeper = Lock<Parker?>(nil)

@@ -195,6 +195,11 @@ extension PingoraError {
             }
         }
 
+        /// Whether it is one of the user's own.
+        package var isCustom: Bool {
+            if case .custom = code { true } else { false }
+        }
+
         /// A name without dynamic parts, fit for a metric's label.
         public var name: String {
             switch code {

@@ -180,6 +180,9 @@ public struct PoolFacts: Sendable, Equatable {
     /// HTTP/2 connections that were given up because they did not answer a ping.
     public var pingFailures = 0
 
+    /// The facts of no pool.
+    package static let none = PoolFacts()
+
     static func + (left: PoolFacts, right: PoolFacts) -> PoolFacts {
         PoolFacts(
             open: left.open + right.open,

@@ -105,7 +105,9 @@ extension HttpApp {
         drain: DrainState
     ) async {
         guard let downstream = session(for: &arrival, parker: parker, facts: facts) else { return }
+        metrics?.connections.streamBegan()
         await serve(downstream, connection: context, drain: drain)
+        metrics?.connections.streamEnded()
         downstream.end()
     }
 }

@@ -1,4 +1,4 @@
-internal import AsyncConnectors
+public import AsyncConnectors
 public import AsyncTransport
 internal import HTTPCodecs
 public import Logging
@@ -18,11 +18,16 @@ public protocol HttpServerApp: Sendable {
 
     /// Runs beside the listeners for as long as the service does.
     func runAlongside() async
+
+    /// What has become of its upstream connections, asked for now and then while the service is measured; nil if it has none.
+    func poolFacts() async -> PoolFacts?
 }
 
 extension HttpServerApp {
     /// Returns at once.
     public func runAlongside() async {}
+    /// Has no upstream connections.
+    public func poolFacts() async -> PoolFacts? { nil }
 }
 
 /// What a listener does with a connection.
@@ -34,6 +39,12 @@ public protocol ServerApp: Sendable {
 
     /// Runs beside the listeners for as long as the service does.
     func runAlongside() async
+
+    /// What the service is measured with; nil leaves it unmeasured.
+    var metrics: ServiceMetrics? { get }
+
+    /// What has become of its upstream connections, asked for now and then while the service is measured; nil if it has none.
+    func poolFacts() async -> PoolFacts?
 }
 
 /// Why an app returns from a connection.
@@ -49,6 +60,10 @@ public enum ConnectionOutcome: Sendable {
 extension ServerApp {
     /// Returns at once.
     public func runAlongside() async {}
+    /// Is not measured.
+    public var metrics: ServiceMetrics? { nil }
+    /// Has no upstream connections.
+    public func poolFacts() async -> PoolFacts? { nil }
 }
 
 /// A connection that a listener has accepted.
@@ -98,6 +113,8 @@ public struct HttpApp<App: HttpServerApp>: ServerApp {
     public let app: App
     /// How connections are timed, limited and kept.
     public var options: HttpServerOptions { shared.options }
+    /// What the service is measured with; nil leaves it unmeasured.
+    public let metrics: ServiceMetrics?
     let shared: SharedServerOptions
     private let observers: [any ExchangeObserver]
     private let logger: Logger
@@ -107,17 +124,24 @@ public struct HttpApp<App: HttpServerApp>: ServerApp {
         _ app: App,
         options: HttpServerOptions = HttpServerOptions(),
         observers: [any ExchangeObserver] = [],
+        metrics: ServiceMetrics? = nil,
         logger: Logger = Logger(label: "AsyncPingora.HttpApp")
     ) {
         self.app = app
         shared = SharedServerOptions(options)
-        self.observers = observers
+        self.metrics = metrics
+        self.observers = if let metrics { observers + [metrics] } else { observers }
         self.logger = logger
     }
 
     /// Runs what the app runs beside its listeners.
     public func runAlongside() async {
         await app.runAlongside()
+    }
+
+    /// What has become of the app's upstream connections.
+    public func poolFacts() async -> PoolFacts? {
+        await app.poolFacts()
     }
 
     /// Serves the connection's exchanges in order.

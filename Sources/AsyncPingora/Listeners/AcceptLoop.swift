@@ -42,6 +42,7 @@ final class AcceptLoop<App: ServerApp>: Sendable {
                     do throws(TransportError) {
                         switch try stack.socket.tryAccept() {
                         case .connection(let socket):
+                            app.metrics?.connections.accepted()
                             serve(ConnectionSlot(socket, worker: executor.leastLoadedWorker()), resting, in: &group)
                             accepted += 1
                             if accepted % Self.burst == 0 { await Task.yield() }
@@ -75,6 +76,7 @@ final class AcceptLoop<App: ServerApp>: Sendable {
 
     private func serve(_ slot: ConnectionSlot, _ resting: RestingConnections) async {
         guard let connection = slot.take(drain: drain) else {
+            app.metrics?.connections.ended()
             slot.worker?.connectionEnded()
             return
         }
@@ -83,6 +85,7 @@ final class AcceptLoop<App: ServerApp>: Sendable {
             // The service has begun to end: a last look at what has arrived.
             _ = await process(connection)
         }
+        app.metrics?.connections.ended()
         slot.end(connection)
     }
 
@@ -104,8 +107,10 @@ final class AcceptLoop<App: ServerApp>: Sendable {
             // A client in the middle of it has asked for nothing yet: a service that ends need not wait for it.
             let drain = drain
             connection.stream = try await acceptor.accept(connection.stream) { drain.isDraining }
+            app.metrics?.connections.handshakeSucceeded(isResumed: connection.tls?.isResumed ?? false)
             return true
         } catch {
+            app.metrics?.connections.handshakeFailed()
             logger.debug("no TLS with \(connection.clientAddress?.description ?? "a client"): \(error)")
             return false
         }

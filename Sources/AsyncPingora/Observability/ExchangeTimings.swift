@@ -2,13 +2,17 @@ internal import AsyncTransport
 
 /// When an exchange reached each of its stages; nothing is recorded unless the service has an ``ExchangeObserver``.
 ///
-/// Moments are nanoseconds on the monotonic clock, and 0 for stages that were not reached. With several attempts those of the last
-/// count.
+/// Moments are nanoseconds on the monotonic clock, and 0 for stages that were not reached. With several attempts, those from
+/// ``attempt`` on are the last one's.
 public struct ExchangeTimings: Sendable {
     /// The request head is complete.
     public private(set) var start: UInt64 = 0
     /// The callbacks before `upstreamPeer` have let the request through.
     public private(set) var filtered: UInt64 = 0
+    /// The last attempt to ask an upstream began.
+    ///
+    /// The first begins when the request has been let through.
+    public private(set) var attempt: UInt64 = 0
     /// `upstreamPeer` has answered.
     public private(set) var peerChosen: UInt64 = 0
     /// There is a connection to the upstream, pooled or new.
@@ -32,6 +36,16 @@ public struct ExchangeTimings: Sendable {
         start = SystemClock.monotonicNanoseconds
     }
 
+    /// Begins anew with the stages of an attempt, if the exchange is measured: those of the one that failed are past.
+    @inline(never)  // few requests are tried again
+    mutating func beginAnotherAttempt() {
+        guard start != 0 else { return }
+        attempt = SystemClock.monotonicNanoseconds
+        peerChosen = 0
+        connected = 0
+        upstreamHead = 0
+    }
+
     /// Notes that a stage has been reached now, if the exchange is measured.
     mutating func note(_ stage: Stage) {
         if start != 0 { record(stage) }
@@ -41,7 +55,9 @@ public struct ExchangeTimings: Sendable {
     private mutating func record(_ stage: Stage) {
         let now = SystemClock.monotonicNanoseconds
         switch stage {
-        case .filtered: filtered = now
+        case .filtered:
+            filtered = now
+            attempt = now
         case .peerChosen: peerChosen = now
         case .connected: connected = now
         case .upstreamHead: upstreamHead = now

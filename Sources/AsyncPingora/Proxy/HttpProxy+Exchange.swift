@@ -31,7 +31,7 @@ extension HttpProxy {
                 if filters.seesRequestBody {
                     try await filterAndForward(request: event, session, upstream, &state, &context)
                 } else {
-                    try forward(request: event, upstream, &state)
+                    try forward(request: event, session, upstream, &state)
                 }
             }
             try flushUpstream(upstream, state: &state)
@@ -153,6 +153,7 @@ extension HttpProxy {
     @inline(never)  // docs/workarounds.md, 1
     private func forward(
         request event: BodyEvent,
+        _ session: Session,
         _ upstream: any UpstreamSession,
         _ state: inout ExchangeState
     ) throws(PingoraError) {
@@ -160,6 +161,7 @@ extension HttpProxy {
         case .wouldBlock:
             break
         case .chunk(let bytes):
+            session.upstreamBodyBytesSent += UInt64(bytes.count)
             try upstream.queueBody(bytes)
         case .end(let trailers):
             state.isRequestDone = true
@@ -193,8 +195,11 @@ extension HttpProxy {
         } catch {
             throw PingoraError(callback: error)
         }
-        if let body { try upstream.queueBody(body) }
-        if endOfStream { try forward(request: event, upstream, &state) }
+        if let body {
+            session.upstreamBodyBytesSent += UInt64(body.count)
+            try upstream.queueBody(body)
+        }
+        if endOfStream { try forward(request: event, session, upstream, &state) }
     }
 
     /// Writes what the upstream takes.

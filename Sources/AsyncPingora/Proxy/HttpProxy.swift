@@ -41,6 +41,11 @@ public final class HttpProxy<Proxy: ProxyHttp>: HttpServerApp {
         await connector.maintain()
     }
 
+    /// What has become of the upstream connections.
+    public func poolFacts() async -> PoolFacts? {
+        await connector.poolFacts()
+    }
+
     /// Serves one request.
     public func process(_ session: Session, connection: HttpConnectionContext) async {
         session.use(callbacks)
@@ -139,6 +144,7 @@ public final class HttpProxy<Proxy: ProxyHttp>: HttpServerApp {
         guard error.retry == .decided(true), session.attemptCount < options.maximumAttempts,
             session.responseStatus == nil, session.canReplayRequest
         else { return false }
+        session.attemptFailures.append(error)
         logger.warning("attempt \(session.attemptCount) failed, trying again: \(error)")
         return true
     }
@@ -172,7 +178,7 @@ public final class HttpProxy<Proxy: ProxyHttp>: HttpServerApp {
         do throws(PingoraError) {
             try await exchange(session, lease: lease, peer: peer, context: &context)
         } catch {
-            session.hasSentToUpstream = lease.session.hasSentBytes
+            noteEnd(of: lease.session, session)
             connector.discard(lease, peer: peer, after: error)
             throw proxy.errorWhileProxy(
                 session,
@@ -183,6 +189,12 @@ public final class HttpProxy<Proxy: ProxyHttp>: HttpServerApp {
             )
         }
         connector.release(lease, peer: peer)
+    }
+
+    @inline(never)  // what it looks at would otherwise stay in the frame of its caller
+    private func noteEnd(of upstream: any UpstreamSession, _ session: Session) {
+        session.hasSentToUpstream = upstream.hasSentBytes
+        session.upstreamBodyBytesReceived = upstream.bodyBytesReceived
     }
 
     /// Tells the client about a failure as far as that is still possible, and the log.

@@ -46,6 +46,9 @@ public actor ListeningService<App: ServerApp>: Service {
         try await withThrowingTaskGroup(of: Void.self) { group in
             // Ends with the listeners: connections in flight still use what it looks after.
             group.addTask { await app.runAlongside() }
+            if let metrics = app.metrics {
+                group.addTask { await metrics.sample(app, on: context.executor) }
+            }
             try await withThrowingTaskGroup(of: Void.self) { loops in
                 for stack in stacks {
                     let loop = AcceptLoop(
@@ -76,6 +79,7 @@ public actor ListeningService<App: ServerApp>: Service {
 ///   - connectorOptions: how many upstream connections are kept.
 ///   - proxyOptions: limits on attempts, and what is passed on.
 ///   - observers: who is told of each exchange when it has ended.
+///   - metrics: what the service is measured with; nil leaves it unmeasured.
 ///   - logger: where failed requests and what the proxy itself has to say are logged.
 /// - Returns: the service, to be added to a ``Server``.
 public func httpProxyService<Proxy: ProxyHttp>(
@@ -88,13 +92,14 @@ public func httpProxyService<Proxy: ProxyHttp>(
     connectorOptions: Connector.Options = Connector.Options(),
     proxyOptions: HttpProxyOptions = HttpProxyOptions(),
     observers: [any ExchangeObserver] = [],
+    metrics: ServiceMetrics? = nil,
     logger: Logger = Logger(label: "AsyncPingora.HttpProxy")
 ) -> ListeningService<HttpApp<HttpProxy<Proxy>>> {
     let connector = Connector(options: connectorOptions, workerCount: threadCount ?? ServiceExecutor.availableCoreCount)
     let app = HttpProxy(proxy, connector: connector, options: proxyOptions, logger: logger)
     return ListeningService(
         name: name,
-        app: HttpApp(app, options: serverOptions, observers: observers, logger: logger),
+        app: HttpApp(app, options: serverOptions, observers: observers, metrics: metrics, logger: logger),
         listeners: listeners,
         threadCount: threadCount,
         flavor: flavor
@@ -111,6 +116,7 @@ public func httpService<Server: ServeHttp>(
     serverOptions: HttpServerOptions = HttpServerOptions(),
     modules: HttpModules = HttpModules(),
     observers: [any ExchangeObserver] = [],
+    metrics: ServiceMetrics? = nil,
     logger: Logger = Logger(label: "AsyncPingora.HttpServer")
 ) -> ListeningService<HttpApp<HttpServer<Server>>> {
     ListeningService(
@@ -119,6 +125,7 @@ public func httpService<Server: ServeHttp>(
             HttpServer(server, modules: modules, logger: logger),
             options: serverOptions,
             observers: observers,
+            metrics: metrics,
             logger: logger
         ),
         listeners: listeners,

@@ -19,10 +19,14 @@ public final class Session {
     public internal(set) var upstreamTLS: TLSDigest?
     /// Body bytes received from the upstream, without framing.
     public internal(set) var upstreamBodyBytesReceived: UInt64 = 0
+    /// Body bytes queued for upstreams, without framing, those of attempts that failed included.
+    public internal(set) var upstreamBodyBytesSent: UInt64 = 0
     /// How many upstream attempts were begun.
     public internal(set) var attemptCount = 0
     /// Why the exchange failed; nil when it did not, or has not so far.
     public internal(set) var failure: PingoraError?
+    /// Why attempts failed that were followed by another, in order.
+    public internal(set) var attemptFailures: [PingoraError] = []
     /// When the exchange reached its stages, if the service has an ``ExchangeObserver``.
     public internal(set) var timings = ExchangeTimings()
     /// Whether the client's closing its side, even half of it, ends the exchange at once.
@@ -63,6 +67,7 @@ public final class Session {
         attemptCount += 1
         wantsAnotherAttempt = false
         hasSentToUpstream = false
+        if attemptCount > 1 { timings.beginAnotherAttempt() }
     }
 
     // MARK: - Facts

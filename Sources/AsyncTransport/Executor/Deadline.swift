@@ -27,6 +27,12 @@ public struct Deadline: Hashable, Comparable, Sendable {
         return Deadline(nanoseconds: overflow ? .max : sum)
     }
 
+    /// The first deadline not before `nanoseconds` from now that is kept to about a millisecond: it is where a tick ends.
+    package static func precise(after nanoseconds: UInt64) -> Deadline {
+        let tick = Deadline.after(nanoseconds: nanoseconds).nanoseconds >> TimerWheel.tickShift &+ 1
+        return Deadline(nanoseconds: tick << TimerWheel.tickShift - 1)
+    }
+
     /// Whether the moment has come.
     public var hasPassed: Bool { nanoseconds != .max && Deadline.currentNanoseconds >= nanoseconds }
 

@@ -86,6 +86,15 @@ public final class ServiceExecutor: Sendable {
         return best
     }
 
+    /// Jobs that wait behind the one that the calling worker runs: its own (pinned), or the pool's (stealing); 0 elsewhere.
+    package static var queuedJobCount: Int {
+        switch ThreadContext.currentExecutor {
+        case let worker as Worker: worker.queuedJobCount
+        case let pool as StealingPool: pool.queuedJobCount
+        default: 0
+        }
+    }
+
     /// Ends the threads once their queues are empty; jobs that arrive later run on the thread that enqueues them.
     ///
     /// Call it when the tasks that run here have ended. Blocks until the threads have, so not from one of them.

@@ -232,6 +232,11 @@ internal import Synchronization
         return true
     }
 
+    /// Jobs that wait for a worker.
+    var queuedJobCount: Int {
+        sizes.reduce(injectedCount.value.load(ordering: .relaxed)) { $0 + $1.value.load(ordering: .relaxed) }
+    }
+
     private var hasWork: Bool {
         injectedCount.value.load(ordering: .sequentiallyConsistent) > 0
             || sizes.contains { $0.value.load(ordering: .sequentiallyConsistent) > 0 }

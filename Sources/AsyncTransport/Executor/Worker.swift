@@ -130,6 +130,9 @@ package final class Worker: TaskExecutor, @unchecked Sendable {
 }
 
 extension Worker {
+    /// Jobs that wait for their turn; for the worker's own thread to ask.
+    var queuedJobCount: Int { unsafe local.count + inboxCount.load(ordering: .relaxed) }
+
     /// A connection that ``ServiceExecutor/leastLoadedWorker()`` placed here has ended.
     package func connectionEnded() {
         connectionCount.subtract(1, ordering: .relaxed)

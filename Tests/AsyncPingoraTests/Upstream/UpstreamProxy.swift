@@ -20,6 +20,8 @@ struct UpstreamSetup: Sendable {
     var server = HttpServerOptions()
     var connector = Connector.Options()
     var proxy = HttpProxyOptions()
+    var observers: [any ExchangeObserver] = []
+    var metrics: ServiceMetrics?
     /// Encrypts the clients' connections; nil leaves them in the clear.
     var tls: TLSAcceptor?
 
@@ -262,7 +264,13 @@ func withUpstreamProxy(
     if let acceptor = setup.tls { listeners.addTLS(loopback, acceptor: acceptor) } else { listeners.add(loopback) }
     let service = ListeningService(
         name: "proxy",
-        app: HttpApp(app, options: setup.server, logger: quiet),
+        app: HttpApp(
+            app,
+            options: setup.server,
+            observers: setup.observers,
+            metrics: setup.metrics,
+            logger: quiet
+        ),
         listeners: listeners,
         threadCount: setup.threads,
         flavor: setup.flavor

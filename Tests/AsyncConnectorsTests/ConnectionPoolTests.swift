@@ -75,6 +75,20 @@ struct ConnectionPoolTests {
         }
     }
 
+    @Test(.timeLimit(.minutes(5))) func idleBoundCanBeChanged() async throws {
+        try await withPool(size: 8) { pool, origin in
+            let peer = HttpPeer(origin.address)
+            try await pool.occupy(8, of: peer)
+            pool.connector.poolSize = 3
+            try await pool.wait { $0.idle == 3 }
+            try await origin.wait { $0.openConnectionCount == 3 }
+            pool.connector.poolSize = 5
+            try await pool.occupy(8, of: peer)
+            try await pool.wait { $0.idle == 5 }
+            try await origin.wait { $0.openConnectionCount == 5 }
+        }
+    }
+
     @Test(.timeLimit(.minutes(5))) func idleBoundOverAllPeersAndWorkers() async throws {
         try await withPool(size: 4, threads: 2) { pool, origin in
             let peers = (0..<5).map { HttpPeer(origin.address, groupKey: UInt64($0)) }

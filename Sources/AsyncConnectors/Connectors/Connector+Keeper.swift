@@ -19,6 +19,7 @@ extension Connector {
                     nextSweep.store(.max, ordering: .relaxed)
                     runUnstarted(in: &group)
                     let next = await sweep()
+                    closeExcess()
                     nextSweep.store(next, ordering: .relaxed)
                     await parker.park(until: Deadline(nanoseconds: next))
                 }
@@ -79,6 +80,17 @@ extension Connector {
         pools.withLock { pools in
             if pools[pool.identity] === pool { pools[pool.identity] = nil }
             past.withLock { $0 = $0 + facts }
+        }
+    }
+
+    /// Closes idle connections until there are no more than may be.
+    private func closeExcess() {
+        guard idleTotal.load(ordering: .relaxed) > poolSize else { return }
+        for pool in pools.withLock({ Array($0.values) }) {
+            while idleTotal.load(ordering: .relaxed) > poolSize, let oldest = pool.takeOldest() {
+                idleTotal.subtract(1, ordering: .relaxed)
+                oldest.close()
+            }
         }
     }
 

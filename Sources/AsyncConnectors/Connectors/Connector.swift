@@ -16,8 +16,17 @@ public final class Connector: Sendable {
         public init() {}
     }
 
-    /// How many connections are kept.
-    public let options: Options
+    /// The most idle connections kept, which may be changed at any time, from any thread.
+    ///
+    /// When it shrinks, the longest idle HTTP/1.1 connections are closed; those of HTTP/2 go when their time is up.
+    public var poolSize: Int {
+        get { idleLimit.load(ordering: .relaxed) }
+        set {
+            idleLimit.store(newValue, ordering: .relaxed)
+            keeper.withLock { $0 }?.unpark()
+        }
+    }
+    private let idleLimit: Atomic<Int>
     let workerCount: Int
     /// Every pool, by what its connections have in common.
     let pools = Lock<[PeerIdentity: ConnectionPool]>([:])
@@ -35,7 +44,7 @@ public final class Connector: Sendable {
 
     /// Makes a connector for a service with so many workers.
     public init(options: Options = Options(), workerCount: Int) {
-        self.options = options
+        idleLimit = Atomic(options.poolSize)
         self.workerCount = max(workerCount, 1)
         known = (0..<max(workerCount, 1)).map { _ in Lock(KnownPools()) }
     }
@@ -222,8 +231,9 @@ public final class Connector: Sendable {
 
     /// Counts one more idle connection, closing an older one if that would be too many; false when there is no room.
     private func makeRoom(in pool: ConnectionPool) -> Bool {
-        guard options.poolSize > 0 else { return false }
-        if idleTotal.add(1, ordering: .relaxed).newValue <= options.poolSize { return true }
+        let poolSize = poolSize
+        guard poolSize > 0 else { return false }
+        if idleTotal.add(1, ordering: .relaxed).newValue <= poolSize { return true }
         idleTotal.subtract(1, ordering: .relaxed)
         // The pool's own oldest first; else that of some others: looking at all of them for the very oldest could take long.
         let others = pools.withLock { Array($0.values.prefix(8)) }

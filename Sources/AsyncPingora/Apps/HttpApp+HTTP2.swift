@@ -11,20 +11,24 @@ extension HttpApp {
     ///   - connection: the client's.
     ///   - input: what has been read of it already.
     func serveHTTP2(_ connection: ServerConnection, input: consuming MessageInput) async {
+        let facts = HTTP2ConnectionFacts(connection, options: optionsSource)
         let http2 = HTTP2Connection(
             stream: connection.stream,
             input: input,
             role: .server,
-            settings: options.http2,
+            settings: facts.options.options.http2,
             mailbox: HTTP2Mailbox()
         )
         http2.mailbox.attach(owner: connection.parker)
         await withDiscardingTaskGroup { group in
             let tasks = StreamTasks()
-            let error = await run(http2, connection, tasks, in: &group)
+            let error = await run(http2, connection, facts, tasks, in: &group)
             let mayBeReading = http2.finish(error)
             tasks.close()
-            if mayBeReading { await http2.linger(until: .after(options.lingeringTimeout), parker: connection.parker) }
+            if mayBeReading {
+                let timeout = facts.options.options.lingeringTimeout
+                await http2.linger(until: .after(timeout), parker: connection.parker)
+            }
             http2.close()
         }
     }
@@ -33,10 +37,10 @@ extension HttpApp {
     private func run(
         _ http2: HTTP2Connection,
         _ connection: ServerConnection,
+        _ facts: HTTP2ConnectionFacts,
         _ tasks: StreamTasks,
         in group: inout DiscardingTaskGroup
     ) async -> PingoraError? {
-        let facts = HTTP2ConnectionFacts(connection, options: shared)
         let drain = connection.drain
         var turns = 0
         var end = HTTP2ServerEnd(timeouts: facts.options.timeouts)
@@ -44,7 +48,7 @@ extension HttpApp {
             do throws(PingoraError) {
                 let hasMoved = try http2.advance()
                 http2.takeArrivals { arrival in
-                    end.count(http2, limit: options.keepAliveRequestLimit)
+                    end.count(http2, limit: facts.options.options.keepAliveRequestLimit)
                     if tasks.assign(arrival) { return }
                     group.addTask { await serve(arrival, tasks, facts: facts, drain: drain) }
                 }
@@ -181,9 +185,10 @@ private struct HTTP2ServerEnd {
 }
 
 extension HTTP2ConnectionFacts {
-    fileprivate init(_ connection: ServerConnection, options: SharedServerOptions) {
+    fileprivate init(_ connection: ServerConnection, options: ServerOptionsSource) {
         self.init(
-            options: options,
+            options: options.current,
+            optionsSource: options,
             clientAddress: connection.clientAddress,
             serverAddress: connection.serverAddress,
             tls: connection.tls

@@ -112,10 +112,10 @@ public struct HttpApp<App: HttpServerApp>: ServerApp {
     /// The app that gets the exchanges.
     public let app: App
     /// How connections are timed, limited and kept.
-    public var options: HttpServerOptions { shared.options }
+    public var options: HttpServerOptions { optionsSource.current.options }
     /// What the service is measured with; nil leaves it unmeasured.
     public let metrics: ServiceMetrics?
-    let shared: SharedServerOptions
+    let optionsSource: ServerOptionsSource
     private let observers: [any ExchangeObserver]
     private let logger: Logger
 
@@ -128,10 +128,17 @@ public struct HttpApp<App: HttpServerApp>: ServerApp {
         logger: Logger = Logger(label: "AsyncPingora.HttpApp")
     ) {
         self.app = app
-        shared = SharedServerOptions(options)
+        optionsSource = ServerOptionsSource(options)
         self.metrics = metrics
         self.observers = if let metrics { observers + [metrics] } else { observers }
         self.logger = logger
+    }
+
+    /// Replaces the options while the service runs: requests, and HTTP/2 connections, that begin from now on are served by them.
+    ///
+    /// From any thread. A session whose options a filter has set keeps those.
+    public func replaceOptions(_ options: HttpServerOptions) {
+        optionsSource.replace(options)
     }
 
     /// Runs what the app runs beside its listeners.
@@ -181,7 +188,7 @@ public struct HttpApp<App: HttpServerApp>: ServerApp {
     func serve(_ downstream: any DownstreamSession, connection: HttpConnectionContext, drain: DrainState) async {
         let session = Session(downstream: downstream, drain: drain)
         observers.begin(session)
-        if downstream.requestMethod == .connect, !options.allowsConnect {
+        if downstream.requestMethod == .connect, !downstream.options.allowsConnect {
             session.disableKeepAlive()
             await session.answer(status: 405)
         } else {
@@ -195,7 +202,7 @@ public struct HttpApp<App: HttpServerApp>: ServerApp {
         let session = HTTP1ServerSession(
             stream: connection.stream,
             parker: connection.parker,
-            options: shared,
+            options: optionsSource,
             drain: connection.drain
         )
         let state = HTTP1ConnectionState(session: session)

@@ -98,7 +98,7 @@ extension HttpProxy {
                 &request,
                 framing: session.downstream.requestFraming,
                 awaitsContinue: session.downstream.awaitsContinue,
-                upgrades: options.upgrades,
+                upgrades: upgrades,
                 peer: session.upstreamPeer,
                 upstreamVersion: upstream.version
             )

@@ -2,6 +2,7 @@ public import AsyncConnectors
 internal import AsyncTransport
 internal import HTTPCodecs
 public import Logging
+internal import Synchronization
 
 /// Runs a ``ProxyHttp`` on the requests of a service: the app of a proxy service.
 public final class HttpProxy<Proxy: ProxyHttp>: HttpServerApp {
@@ -9,7 +10,13 @@ public final class HttpProxy<Proxy: ProxyHttp>: HttpServerApp {
     public let proxy: Proxy
     /// Where connections to upstreams come from.
     public let connector: Connector
-    let options: HttpProxyOptions
+    let upgrades: UpgradePolicy
+    /// The most upstream attempts per request, the first one included; may be changed at any time, from any thread.
+    public var maximumAttempts: Int {
+        get { attemptLimit.load(ordering: .relaxed) }
+        set { attemptLimit.store(newValue, ordering: .relaxed) }
+    }
+    private let attemptLimit: Atomic<Int>
     let logger: Logger
     private let modules: HttpModules
     private let callbacks = CallbackProfile(of: Proxy.self)
@@ -29,7 +36,8 @@ public final class HttpProxy<Proxy: ProxyHttp>: HttpServerApp {
     ) {
         self.proxy = proxy
         self.connector = connector
-        self.options = options
+        upgrades = options.upgrades
+        attemptLimit = Atomic(options.maximumAttempts)
         self.logger = logger
         var modules = HttpModules()
         proxy.initDownstreamModules(&modules)
@@ -141,7 +149,7 @@ public final class HttpProxy<Proxy: ProxyHttp>: HttpServerApp {
 
     @inline(never)
     private func mayTryAgain(_ session: Session, after error: PingoraError) -> Bool {
-        guard error.retry == .decided(true), session.attemptCount < options.maximumAttempts,
+        guard error.retry == .decided(true), session.attemptCount < maximumAttempts,
             session.responseStatus == nil, session.canReplayRequest
         else { return false }
         session.attemptFailures.append(error)

@@ -1,5 +1,6 @@
 package import AsyncConnectors
 package import AsyncTransport
+internal import HTTPCodecs
 
 extension HTTP1ServerSession {
     /// What came of looking for the next request.
@@ -16,5 +17,24 @@ extension HTTP1ServerSession {
         case closed
         /// The head is malformed, too large or too slow; see ``ErrorResponse/status(for:)``.
         case refused(PingoraError)
+    }
+
+    /// The head that is being waited for or read.
+    struct HeadProgress {
+        var hasBegun = false
+        var deadline: Deadline
+        /// When an idle connection gives back the memory of its last exchange.
+        var trimsAt = Deadline.never
+        /// The service ends, and the kernel has been asked once more.
+        var isLastLook = false
+        /// It has, and needs no task while it waits.
+        var rests = false
+    }
+
+    /// Takes the service's new options; between requests, for the parser starts anew.
+    @inline(never)
+    func adoptNewestOptions() {
+        shared = optionsSource.current
+        parser = HTTP1.HeadParser(limits: shared.options.limits)
     }
 }

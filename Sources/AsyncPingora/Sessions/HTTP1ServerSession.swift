@@ -26,12 +26,13 @@ package final class HTTP1ServerSession: DownstreamSession {
     private var received: RequestHeader?
     private var input = MessageInput()
     private var output = OutputQueue()
-    private var parser: HTTP1.HeadParser
+    var parser: HTTP1.HeadParser
     private var decoder = HTTP1.BodyDecoder(framing: .none, limits: HTTP1.Limits())
     private var writer = BodyWriter(.none)
     private var exchange = Exchange()
     private var head: HeadProgress?
-    private var shared: SharedServerOptions
+    let optionsSource: ServerOptionsSource
+    var shared: SharedServerOptions
     private let drain: DrainState
 
     /// What belongs to the exchange under way.
@@ -60,14 +61,15 @@ package final class HTTP1ServerSession: DownstreamSession {
     package init(
         stream: any ByteStream,
         parker: Parker,
-        options: SharedServerOptions,
+        options: ServerOptionsSource,
         drain: DrainState
     ) {
         self.stream = stream
         self.parker = parker
-        shared = options
+        optionsSource = options
+        shared = options.current
         self.drain = drain
-        parser = HTTP1.HeadParser(limits: options.options.limits)
+        parser = HTTP1.HeadParser(limits: shared.options.limits)
         stream.attach(to: parker)
     }
 
@@ -106,6 +108,7 @@ package final class HTTP1ServerSession: DownstreamSession {
         while true {
             if !input.isEmpty {
                 if head?.hasBegun == false {
+                    if optionsSource.hasNewer(than: shared) { adoptNewestOptions() }
                     head = HeadProgress(hasBegun: true, deadline: .after(nanoseconds: timeouts.requestHead))
                 }
                 switch preface {
@@ -157,18 +160,6 @@ package final class HTTP1ServerSession: DownstreamSession {
         var taken = MessageInput()
         swap(&taken, &input)
         return taken
-    }
-
-    /// The head that is being waited for or read.
-    private struct HeadProgress {
-        var hasBegun = false
-        var deadline: Deadline
-        /// When an idle connection gives back the memory of its last exchange.
-        var trimsAt = Deadline.never
-        /// The service ends, and the kernel has been asked once more.
-        var isLastLook = false
-        /// It has, and needs no task while it waits.
-        var rests = false
     }
 
     /// A connection that is idle for longer gives back the memory of its heads.

@@ -46,7 +46,7 @@ package final class HTTP2ServerSession: DownstreamSession {
         facts: HTTP2ConnectionFacts
     ) {
         self.parker = parker
-        shared = facts.options
+        shared = facts.newestOptions
         clientAddress = facts.clientAddress
         serverAddress = facts.serverAddress
         tls = facts.tls
@@ -221,8 +221,15 @@ package final class HTTP2ServerSession: DownstreamSession {
 
 /// What all streams of a client's connection have in common.
 package struct HTTP2ConnectionFacts: Sendable {
+    /// Those of the connection, which began with them.
     let options: SharedServerOptions
+    let optionsSource: ServerOptionsSource
     let clientAddress: SocketAddress?
     let serverAddress: SocketAddress?
     let tls: TLSDigest?
+
+    /// What a stream that opens now goes by.
+    var newestOptions: SharedServerOptions {
+        optionsSource.hasNewer(than: options) ? optionsSource.current : options
+    }
 }

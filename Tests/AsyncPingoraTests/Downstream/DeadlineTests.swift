@@ -10,6 +10,7 @@ private struct ManualConnection {
     let executor: ManualExecutor
     let client: MemoryStream
     let pending: PendingTask<Void>
+    let app: HttpApp<HttpServer<ClosureServer>>
     private let drain = DrainState()
 
     init(
@@ -20,12 +21,12 @@ private struct ManualConnection {
         executor = try ManualExecutor()
         let (near, far) = MemoryStream.makePair(capacity: capacity)
         client = far
-        let app = HttpApp(
+        app = HttpApp(
             HttpServer(ClosureServer(body: serve), logger: silentLogger),
             options: options,
             logger: silentLogger
         )
-        pending = executor.start { [drain] in
+        pending = executor.start { [app, drain] in
             await withParker { parker in
                 let connection = ServerConnection(stream: near, parker: parker, drain: drain)
                 // What the accept loop does: an idle connection gets a task again at its deadline.
@@ -110,6 +111,40 @@ struct DeadlineTests {
             connection.advance(seconds: 15)
         }
         #expect(!connection.pending.isFinished)
+    }
+
+    /// Options that are replaced hold for what begins afterwards, also on connections that are there.
+    @Test func replacedOptions() throws {
+        let connection = try ManualConnection(options: Self.options, serve: Self.answer)
+        connection.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n")
+        var options = Self.options
+        options.requestHeadTimeout = .seconds(1)
+        options.keepAliveTimeout = .seconds(2)
+        options.limits.maximumTargetBytes = 10
+        connection.app.replaceOptions(options)
+        #expect(connection.app.options.keepAliveTimeout == .seconds(2))
+        // The request under way goes by the old ones.
+        connection.advance(seconds: 4.5)
+        connection.send("ab")
+        #expect(RawMessage(head: connection.received()).status == 200)
+        // As does the wait after it; the next request and the wait after that one go by the new ones.
+        connection.advance(seconds: 15)
+        connection.send(Self.request)
+        #expect(RawMessage(head: connection.received()).status == 200)
+        connection.send("GET /0123456789 HTTP/1.1\r\n")
+        #expect(RawMessage(head: connection.received()).status == 414)
+        connection.advance(seconds: 3)
+        #expect(connection.pending.isFinished)
+    }
+
+    @Test func replacedHeadTimeout() throws {
+        let connection = try ManualConnection(options: Self.options, serve: Self.answer)
+        var options = Self.options
+        options.requestHeadTimeout = .seconds(1)
+        connection.app.replaceOptions(options)
+        connection.send("GET")
+        connection.advance(seconds: 1.1)
+        #expect(RawMessage(head: connection.received()).status == 408)
     }
 
     /// A connection without a request ends quietly, whether or not it has carried one.

@@ -19,12 +19,14 @@ let strict: [SwiftSetting] = [
 let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-http-types")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let coreMetrics: Target.Dependency = .product(name: "CoreMetrics", package: "swift-metrics")
+let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 
 let package = Package(
     name: "async-pingora",
     products: [
         .library(name: "AsyncPingora", targets: ["AsyncPingora"]),
+        .library(name: "AsyncPingoraConfiguration", targets: ["AsyncPingoraConfiguration"]),
         .library(name: "AsyncConnectors", targets: ["AsyncConnectors"]),
         .library(name: "AsyncTransport", targets: ["AsyncTransport"]),
         .library(name: "HTTPCodecs", targets: ["HTTPCodecs"]),
@@ -38,6 +40,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
     ],
     targets: [
         // C, at the bottom: system calls, the vectorised head scanner, OpenSSL and nghttp2.
@@ -68,6 +71,13 @@ let package = Package(
             swiftSettings: strict
         ),
         .target(
+            name: "AsyncPingoraConfiguration",
+            dependencies: [
+                "AsyncPingora", "AsyncConnectors", "AsyncTransport", "HTTPCodecs", argumentParser, logging, yams,
+            ],
+            swiftSettings: strict
+        ),
+        .target(
             name: "AsyncPingoraTesting",
             dependencies: ["AsyncTransport", "HTTPCodecs", httpTypes],
             swiftSettings: strict
@@ -75,7 +85,8 @@ let package = Package(
         .executableTarget(
             name: "Demo",
             dependencies: [
-                "AsyncPingora", "AsyncPingoraMetrics", "PrometheusMetrics", argumentParser, coreMetrics, logging,
+                "AsyncPingora", "AsyncPingoraConfiguration", "AsyncPingoraMetrics", "PrometheusMetrics", argumentParser,
+                coreMetrics, logging,
             ],
             swiftSettings: strict
         ),
@@ -116,6 +127,14 @@ let package = Package(
             name: "AsyncPingoraMetricsTests",
             dependencies: [
                 "AsyncPingoraMetrics", "AsyncPingora", "AsyncPingoraTesting", "PrometheusMetrics", coreMetrics,
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "AsyncPingoraConfigurationTests",
+            dependencies: [
+                "AsyncPingoraConfiguration", "AsyncPingora", "AsyncPingoraTesting", "AsyncTransport", "AsyncConnectors",
+                "HTTPCodecs", argumentParser, logging,
             ],
             swiftSettings: strict
         ),

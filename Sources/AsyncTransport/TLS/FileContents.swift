@@ -1,12 +1,15 @@
 internal import Glibc
 
 /// Files that settings name.
-enum FileContents {
-    /// More than any of them has; a device that never ends must not fill memory.
-    private static let limit = 1 << 24
-
+package enum FileContents {
     /// Reads a whole file, blocking: settings are read when a server starts or reloads.
-    static func read(_ path: String) throws(TLSConfigurationError) -> [UInt8] {
+    ///
+    /// - Parameters:
+    ///   - path: the file's.
+    ///   - limit: how many bytes it may have: a device that never ends must not fill memory.
+    /// - Returns: its bytes.
+    /// - Throws: ``TLSConfigurationError`` naming the file.
+    package static func read(_ path: String, limit: Int = 1 << 24) throws(TLSConfigurationError) -> [UInt8] {
         // SAFETY: the stream is closed below and used by nobody else; it writes at most the bytes that the array has.
         guard let file = unsafe fopen(path, "rbe") else {
             throw TLSConfigurationError(subject: path, reason: unsafe String(cString: strerror(errno)))
@@ -19,8 +22,11 @@ enum FileContents {
             guard count > 0 else { break }
             bytes += chunk[..<count]
         }
-        guard unsafe ferror(file) == 0, bytes.count <= limit else {
-            throw TLSConfigurationError(subject: path, reason: "cannot be read as a file")
+        guard unsafe ferror(file) == 0 else {
+            throw TLSConfigurationError(subject: path, reason: unsafe String(cString: strerror(errno)))
+        }
+        guard bytes.count <= limit else {
+            throw TLSConfigurationError(subject: path, reason: "is larger than \(limit) bytes")
         }
         return bytes
     }

@@ -58,6 +58,13 @@ public struct TLSClientOptions: Hashable, Sendable {
         self.serverName = serverName
     }
 
+    /// Reads the files that the options name, blocking, and checks that all of it can be used.
+    ///
+    /// - Throws: ``TLSConfigurationError`` naming the file or setting.
+    public func check() throws(TLSConfigurationError) {
+        _ = try TLSClientContext(contextKey)
+    }
+
     /// What a context is made of; the rest belongs to the connection.
     struct ContextKey: Hashable, Sendable {
         var authorityFiles: [String]

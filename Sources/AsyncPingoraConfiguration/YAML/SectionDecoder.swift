@@ -1,0 +1,86 @@
+internal import Yams
+
+/// Decodes a section of the program's own, and says of what is wrong where it is.
+struct SectionDecoder {
+    let name: String
+    let node: Node
+    let problems: ProblemList
+
+    /// Notes the keys that are none of the section's.
+    func checkKeys(_ keys: Set<String>) {
+        guard case .mapping(let mapping) = node else { return }
+        let reader = SectionReader(mapping, path: name, problems: problems)
+        for key in keys { _ = reader.take(key) }
+        reader.finish()
+    }
+
+    func decode<Value: Decodable>(_ type: Value.Type) -> Value? {
+        do {
+            return try YAMLDecoder().decode(type, from: node)
+        } catch let error as DecodingError {
+            add(error)
+        } catch {
+            problems.add("key '\(name)': \(error)", at: node.position)
+        }
+        return nil
+    }
+
+    func add(_ problem: SectionProblem) {
+        let path = problem.path.map(PathKey.init)
+        problems.add("key '\(full(path))': \(problem.message)", at: node.descend(path).node.position)
+    }
+
+    private func add(_ error: DecodingError) {
+        switch error {
+        case .keyNotFound(let key, let context):
+            let parent = node.descend(context.codingPath).node
+            let name = "key '\(full(context.codingPath + [key]))'"
+            problems.add("\(name): expected it, found no such key", at: parent.position)
+        case .typeMismatch(let type, let context), .valueNotFound(let type, let context):
+            let found = node.descend(context.codingPath).node
+            let name = "key '\(full(context.codingPath))'"
+            problems.add("\(name): expected \(Self.words(for: type)), found \(found.summary)", at: found.position)
+        case .dataCorrupted(let context):
+            let found = node.descend(context.codingPath).node
+            let name = "key '\(full(context.codingPath))'"
+            problems.add("\(name): \(context.debugDescription), found \(found.summary)", at: found.position)
+        @unknown default:
+            problems.add("key '\(name)': \(error)", at: node.position)
+        }
+    }
+
+    private func full(_ path: [any CodingKey]) -> String {
+        path.reduce(into: name) { text, step in
+            text += step.intValue.map { "[\($0)]" } ?? ".\(step.stringValue)"
+        }
+    }
+
+    /// What somebody who has never seen Swift would call a type.
+    private static func words(for type: Any.Type) -> String {
+        switch type {
+        case is Bool.Type: "true or false"
+        case is any FixedWidthInteger.Type: "a whole number"
+        case is any BinaryFloatingPoint.Type: "a number"
+        case is String.Type: "a text"
+        // What Yams says when it wanted to read one of these.
+        case is Node.Mapping.Type: "a section"
+        case is Node.Sequence.Type: "a list"
+        case is Node.Scalar.Type: "a single value"
+        case is any Collection.Type: "\(type)".hasPrefix("Dictionary") ? "a section" : "a list"
+        default: "\(type)"
+        }
+    }
+}
+
+private struct PathKey: CodingKey {
+    let stringValue: String
+    let intValue: Int?
+
+    init(_ text: String) {
+        stringValue = text
+        intValue = Int(text)
+    }
+
+    init?(stringValue: String) { self.init(stringValue) }
+    init?(intValue: Int) { self.init("\(intValue)") }
+}

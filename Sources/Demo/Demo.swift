@@ -1,6 +1,6 @@
 import ArgumentParser
 import AsyncPingora
-import Logging
+import AsyncPingoraConfiguration
 
 /// The demonstration: a reverse proxy and an origin to put behind it.
 @main
@@ -24,36 +24,43 @@ struct Both: AsyncParsableCommand {
         abstract: "Run the proxy with an embedded origin behind it (the default)."
     )
 
-    @Option(help: "Where clients connect.")
-    var listen = ListenAddress.loopback(port: 6_188)
+    @Option(help: "Where clients connect; by default 127.0.0.1:6188.")
+    var listen: ListenAddress?
 
     @OptionGroup var tls: TLSListenOptions
     @OptionGroup var threads: ThreadOptions
     @OptionGroup var metrics: MetricsOptions
+    @OptionGroup var process: ProcessOptions
 
     func run() async throws {
-        startLogging()
-        let metricsService = metrics.start()
+        let (threads, metrics) = (threads, metrics)
+        let assembly = try await Assembly(process) { configuration in
+            threads.apply(to: &configuration, service: "proxy")
+            metrics.apply(to: &configuration)
+        }
         var behind = Listeners()
         behind.add(ListenAddress.loopback(port: 0).address)
-        let origin = httpService(name: "origin", Origin(), listeners: behind, threadCount: 1)
+        let origin = await assembly.addOrigin(listeners: behind, threadCount: 1)
+
         var front = Listeners()
-        front.add(listen.address)
-        let encrypted = try tls.add(to: &front, standard: .loopback(port: 6_189))
-        let proxy = httpProxyService(
-            name: "proxy",
-            DemoProxy { await origin.addresses.first },
-            listeners: front,
-            threadCount: threads.threads,
-            flavor: threads.flavor,
-            connectorOptions: threads.connectorOptions
-        )
-        let server = Server()
-        await server.add(origin)
-        await server.add(proxy)
-        if let metricsService { await server.add(metricsService) }
-        announceCurl(listen, encrypted: encrypted)
-        try await runServer(server)
+        let address = assembly.address(listen, standard: .loopback(port: 6_188))
+        front.add(address, options: assembly.configuration.listener)
+        let standard = ListenAddress.loopback(port: 6_189)
+        let encrypted: SocketAddress
+        if let settings = try tls.settings(standard: standard) ?? assembly.section.tls {
+            encrypted = settings.listen
+            try await assembly.addTLS(encrypted, settings.settings, to: &front)
+        } else {
+            // A certificate for the occasion.
+            encrypted = (tls.address ?? standard).address
+            let certificate = try TLSCertificateSource.selfSigned(for: ["localhost", "IP:127.0.0.1"])
+            var settings = TLSServerSettings(certificates: [certificate])
+            settings.alpn = .http2OrHTTP1
+            try await assembly.addTLS(encrypted, settings, to: &front)
+        }
+        await assembly.addProxy(DemoProxy(findUpstream: { await origin.addresses.first }), listeners: front)
+        if !process.isTest { announceCurl(address, encrypted: encrypted) }
+        try await assembly.run()
     }
 }
 
@@ -61,11 +68,11 @@ struct Both: AsyncParsableCommand {
 struct ProxyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(commandName: "proxy", abstract: "Run the proxy.")
 
-    @Option(help: "Where clients connect.")
-    var listen = ListenAddress.loopback(port: 6_188)
+    @Option(help: "Where clients connect; by default 127.0.0.1:6188.")
+    var listen: ListenAddress?
 
     @Option(help: "Where requests are passed to: HOST:PORT, where HOST may be a name, or unix:/PATH.")
-    var upstream: UpstreamAddress
+    var upstream: UpstreamAddress?
 
     @OptionGroup var tls: TLSListenOptions
     @OptionGroup var server: ServerOptions
@@ -73,26 +80,20 @@ struct ProxyCommand: AsyncParsableCommand {
     @OptionGroup var upstreamOptions: UpstreamOptions
     @OptionGroup var threads: ThreadOptions
     @OptionGroup var metrics: MetricsOptions
+    @OptionGroup var process: ProcessOptions
 
     func run() async throws {
-        startLogging()
-        let metricsService = metrics.start()
-        var front = Listeners()
-        front.add(listen.address)
-        try tls.add(to: &front)
-        let proxy = httpProxyService(
-            name: "proxy",
-            DemoProxy(upstream: upstream, tls: upstreamTLS.tls, options: upstreamOptions.peerOptions),
-            listeners: front,
-            threadCount: threads.threads,
-            flavor: threads.flavor,
-            serverOptions: server.serverOptions,
-            connectorOptions: threads.connectorOptions
-        )
-        let process = Server()
-        await process.add(proxy)
-        if let metricsService { await process.add(metricsService) }
-        try await runServer(process)
+        let (threads, server, upstreamOptions, metrics) = (threads, server, upstreamOptions, metrics)
+        let assembly = try await Assembly(process) { configuration in
+            metrics.apply(to: &configuration)
+            threads.apply(to: &configuration, service: "proxy")
+            server.apply(to: &configuration)
+            upstreamOptions.apply(to: &configuration.upstream)
+        }
+        let listeners = try await assembly.listeners(listen, tls, standard: .loopback(port: 6_188))
+        let proxy = try await assembly.proxy(to: upstream, upstreamTLS)
+        await assembly.addProxy(proxy, listeners: listeners)
+        try await assembly.run()
     }
 }
 
@@ -104,28 +105,23 @@ struct OriginCommand: AsyncParsableCommand {
             "Run the origin: /, /bytes/N, /echo, /status/N, /delay/MS, /headers, /chunked/N, /drip?bytes=&ms=, /upgrade."
     )
 
-    @Option(help: "Where clients connect.")
-    var listen = ListenAddress.loopback(port: 9_000)
+    @Option(help: "Where clients connect; by default 127.0.0.1:9000.")
+    var listen: ListenAddress?
 
     @OptionGroup var tls: TLSListenOptions
-    @OptionGroup var serverOptions: ServerOptions
+    @OptionGroup var server: ServerOptions
     @OptionGroup var threads: ThreadOptions
+    @OptionGroup var process: ProcessOptions
 
     func run() async throws {
-        startLogging()
-        var listeners = Listeners()
-        listeners.add(listen.address)
-        try tls.add(to: &listeners)
-        let origin = httpService(
-            name: "origin",
-            Origin(),
-            listeners: listeners,
-            threadCount: threads.threads,
-            flavor: threads.flavor,
-            serverOptions: serverOptions.serverOptions
-        )
-        let server = Server()
-        await server.add(origin)
-        try await runServer(server)
+        let (threads, server) = (threads, server)
+        let assembly = try await Assembly(process) { configuration in
+            threads.apply(to: &configuration, service: "origin")
+            server.apply(to: &configuration)
+        }
+        let listeners = try await assembly.listeners(listen, tls, standard: .loopback(port: 9_000))
+        let threadCount = assembly.configuration.threads(of: "origin").threadCount
+        _ = await assembly.addOrigin(listeners: listeners, threadCount: threadCount)
+        try await assembly.run()
     }
 }

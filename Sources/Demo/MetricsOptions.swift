@@ -1,5 +1,6 @@
 import ArgumentParser
 import AsyncPingora
+import AsyncPingoraConfiguration
 import AsyncPingoraMetrics
 import CoreMetrics
 import PrometheusMetrics
@@ -12,16 +13,19 @@ struct MetricsOptions: ParsableArguments {
     )
     var address: ListenAddress?
 
-    /// Begins to count, and returns the service that tells it; nil if it was not asked for.
+    func apply(to configuration: inout ServerConfiguration) {
+        if let address { configuration.metricsAddress = address.address }
+    }
+
+    /// Begins to count, and returns the service that tells it.
     ///
     /// Comes before any service is made, so that their instruments count here.
-    func start() -> (any Service)? {
-        guard let address else { return nil }
+    static func start(_ address: SocketAddress, options: ListenerOptions) -> any Service {
         let registry = MetricsRegistry()
         registry.addProcessMetrics()
         MetricsSystem.bootstrap(registry)
         var listeners = Listeners()
-        listeners.add(address.address)
+        listeners.add(address, options: options)
         return metricsService(registry: registry, listeners: listeners)
     }
 }

@@ -1,7 +1,7 @@
 public import ArgumentParser
 public import AsyncPingora
+import AsyncPingoraConfiguration
 internal import Glibc
-import Logging
 
 /// An address on the command line: `HOST:PORT` or `unix:/PATH`.
 struct ListenAddress: ExpressibleByArgument {
@@ -27,7 +27,7 @@ struct ListenAddress: ExpressibleByArgument {
 }
 
 /// An upstream on the command line: `HOST:PORT`, where the host may be a name, or `unix:/PATH`.
-enum UpstreamAddress: ExpressibleByArgument {
+enum UpstreamAddress: ExpressibleByArgument, Hashable {
     case address(SocketAddress)
     case name(host: String, port: UInt16)
 
@@ -53,21 +53,21 @@ struct ThreadOptions: ParsableArguments {
     @Option(help: "Threads; by default one per core.")
     var threads: Int?
 
-    @Option(help: "How threads share connections: pinned or stealing.")
-    var flavor = ExecutorFlavor.pinned
+    @Option(help: "How threads share connections: pinned or stealing; by default pinned.")
+    var flavor: ExecutorFlavor?
 
-    @Option(help: "The most idle upstream connections kept.")
-    var poolSize = Connector.Options().poolSize
+    @Option(help: "The most idle upstream connections kept; by default \(Connector.Options().poolSize).")
+    var poolSize: Int?
 
     func validate() throws {
         if let threads, threads < 1 { throw ValidationError("--threads takes a positive number") }
-        if poolSize < 0 { throw ValidationError("--pool-size takes a number that is not negative") }
+        if let poolSize, poolSize < 0 { throw ValidationError("--pool-size takes a number that is not negative") }
     }
 
-    var connectorOptions: Connector.Options {
-        var options = Connector.Options()
-        options.poolSize = poolSize
-        return options
+    func apply(to configuration: inout ServerConfiguration, service: String) {
+        if let threads { configuration.services[service, default: ServiceThreads()].threadCount = threads }
+        if let flavor { configuration.services[service, default: ServiceThreads()].flavor = flavor }
+        if let poolSize { configuration.connector.poolSize = poolSize }
     }
 }
 
@@ -76,10 +76,8 @@ struct ServerOptions: ParsableArguments {
     @Flag(name: .customLong("h2c"), help: "Let clients without TLS speak HTTP/2 at once, with prior knowledge.")
     var allowsH2C = false
 
-    var serverOptions: HttpServerOptions {
-        var options = HttpServerOptions()
-        options.allowsH2C = allowsH2C
-        return options
+    func apply(to configuration: inout ServerConfiguration) {
+        if allowsH2C { configuration.http.allowsH2C = true }
     }
 }
 
@@ -90,14 +88,17 @@ struct UpstreamOptions: ParsableArguments {
         case h1, h2, auto
     }
 
-    @Option(help: "What the upstream is spoken to in: h1, h2, or auto, which is h2 if it chooses that by ALPN.")
-    var upstreamHttp = Version.h1
+    @Option(
+        help:
+            "What the upstream is spoken to in: h1 (the default), h2, or auto, which is h2 if it chooses that by ALPN."
+    )
+    var upstreamHttp: Version?
 
     @Option(
         name: .customLong("max-h2-streams"),
-        help: "The most streams at once on one HTTP/2 connection to the upstream."
+        help: "The most streams at once on one HTTP/2 connection to the upstream; by default 100."
     )
-    var maximumH2Streams = PeerOptions().maximumH2Streams
+    var maximumH2Streams: Int?
 
     @Option(
         name: .customLong("h2-ping-interval"),
@@ -106,41 +107,23 @@ struct UpstreamOptions: ParsableArguments {
     var h2PingInterval: Int?
 
     func validate() throws {
-        if maximumH2Streams < 1 { throw ValidationError("--max-h2-streams takes a positive number") }
+        if let maximumH2Streams, maximumH2Streams < 1 {
+            throw ValidationError("--max-h2-streams takes a positive number")
+        }
         if let h2PingInterval, h2PingInterval < 1 {
             throw ValidationError("--h2-ping-interval takes a positive number of milliseconds")
         }
     }
 
-    var peerOptions: PeerOptions {
-        var options = PeerOptions()
-        options.httpVersions =
-            switch upstreamHttp {
-            case .h1: .http1
-            case .h2: .http2
-            case .auto: .negotiated
-            }
-        options.maximumH2Streams = maximumH2Streams
-        options.h2PingInterval = h2PingInterval.map { .milliseconds($0) }
-        return options
-    }
-}
-
-/// Log lines go to standard error.
-func startLogging() {
-    LoggingSystem.bootstrap { label in
-        var handler = StreamLogHandler.standardError(label: label)
-        handler.logLevel = .info
-        return handler
-    }
-}
-
-/// Runs the server; an error becomes one line and exit status 1.
-func runServer(_ server: Server) async throws {
-    do {
-        try await server.run()
-    } catch {
-        throw ValidationErrorLine(message: "cannot run: \(error)")
+    func apply(to options: inout PeerOptions) {
+        switch upstreamHttp {
+        case .h1: options.httpVersions = .http1
+        case .h2: options.httpVersions = .http2
+        case .auto: options.httpVersions = .negotiated
+        case nil: break
+        }
+        if let maximumH2Streams { options.maximumH2Streams = maximumH2Streams }
+        if let h2PingInterval { options.h2PingInterval = .milliseconds(h2PingInterval) }
     }
 }
 
@@ -152,13 +135,13 @@ struct ValidationErrorLine: Error, CustomStringConvertible {
 }
 
 /// Tells a newcomer what to type.
-func announceCurl(_ listen: ListenAddress, encrypted: ListenAddress) {
-    if let path = listen.address.unixPath {
+func announceCurl(_ address: SocketAddress, encrypted: SocketAddress) {
+    if let path = address.unixPath {
         print("try: curl --unix-socket \(path) http://localhost/")
     } else {
-        print("try: curl http://\(listen.address)/")
+        print("try: curl http://\(address)/")
     }
-    if encrypted.address.unixPath == nil { print("or:  curl -k https://\(encrypted.address)/") }
+    if encrypted.unixPath == nil { print("or:  curl -k https://\(encrypted)/") }
     // Standard output may be a file: say it now, not at the end.
     fflush(nil)
 }

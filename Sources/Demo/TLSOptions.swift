@@ -1,5 +1,6 @@
 import ArgumentParser
 import AsyncPingora
+import AsyncPingoraConfiguration
 
 /// Where clients connect with TLS, and the certificate they are shown.
 struct TLSListenOptions: ParsableArguments {
@@ -18,36 +19,18 @@ struct TLSListenOptions: ParsableArguments {
         }
     }
 
-    /// Adds the address, if there is one, to `listeners`.
-    func add(to listeners: inout Listeners) throws {
-        guard let address else { return }
-        guard let certificateFile, let keyFile else { throw ValidationError("--tls-listen needs --cert and --key") }
-        try listen(on: address, TLSCertificateSource(chainFile: certificateFile, keyFile: keyFile), &listeners)
-    }
-
-    /// Adds the address to `listeners`, by default `standard` with a certificate made for the occasion; returns where it is.
-    func add(to listeners: inout Listeners, standard: ListenAddress) throws -> ListenAddress {
-        let address = address ?? standard
-        if let certificateFile, let keyFile {
-            try listen(on: address, TLSCertificateSource(chainFile: certificateFile, keyFile: keyFile), &listeners)
-        } else {
-            try listen(on: address, TLSCertificateSource.selfSigned(for: ["localhost", "IP:127.0.0.1"]), &listeners)
+    /// The address and its certificate; nil when no certificate was given.
+    ///
+    /// - Parameter standard: the address when none was given; nil when one must be.
+    /// - Returns: what to listen with.
+    /// - Throws: when options are missing that belong to those that are there.
+    func settings(standard: ListenAddress?) throws -> TLSListenerSettings? {
+        guard let certificateFile, let keyFile else {
+            if address != nil, standard == nil { throw ValidationError("--tls-listen needs --cert and --key") }
+            return nil
         }
-        return address
-    }
-
-    private func listen(
-        on address: ListenAddress,
-        _ certificate: @autoclosure () throws -> TLSCertificateSource,
-        _ listeners: inout Listeners
-    ) throws {
-        do {
-            var settings = TLSServerSettings(certificates: [try certificate()])
-            settings.alpn = .http2OrHTTP1
-            try listeners.addTLS(address.address, settings: settings)
-        } catch {
-            throw ValidationErrorLine(message: "cannot listen on \(address.address) with TLS: \(error)")
-        }
+        guard let address = address ?? standard else { throw ValidationError("--cert and --key need --tls-listen") }
+        return TLSListenerSettings(listen: address.address, certificate: certificateFile, key: keyFile)
     }
 }
 
@@ -81,11 +64,13 @@ struct TLSUpstreamOptions: ParsableArguments {
         }
     }
 
-    var tls: TLSClientOptions? {
-        guard isEncrypted else { return nil }
-        var options = TLSClientOptions(serverName: serverName)
-        options.authorityFiles = authorityFile.map { [$0] } ?? []
-        options.revocationFile = revocationFile
+    /// How the upstream is spoken to; nil is in the clear.
+    func options(_ configuration: ServerConfiguration) -> TLSClientOptions? {
+        let section = configuration[DemoSection.section]
+        guard isEncrypted || section?.upstreamTLS == true else { return nil }
+        var options = configuration.tlsOptions(serverName: serverName ?? section?.upstreamServerName)
+        if let authorityFile { options.authorityFiles = [authorityFile] }
+        if let revocationFile { options.revocationFile = revocationFile }
         return options
     }
 }

@@ -1,0 +1,133 @@
+import ArgumentParser
+import AsyncPingora
+import AsyncPingoraConfiguration
+import Logging
+
+/// Puts a server together: configuration, log, services, and whatever else a command's services share.
+struct Assembly {
+    let process: ProcessOptions
+    let source: ConfigurationSource
+    let server: Server
+    private let metricsService: (any Service)?
+
+    /// What the program was started with.
+    var configuration: ServerConfiguration { source.initial }
+    /// The demonstration's own section.
+    var section: DemoSection { configuration[DemoSection.section] ?? DemoSection() }
+
+    private static let logLevel = LogLevel()
+
+    /// Reads the configuration.
+    ///
+    /// - Parameters:
+    ///   - process: the command's options about the process.
+    ///   - adjust: what its other options change.
+    /// - Throws: an exit status when the file has errors, which have been printed then.
+    init(
+        _ process: ProcessOptions,
+        adjusting adjust: @escaping @Sendable (inout ServerConfiguration) -> Void
+    ) async throws {
+        let level = Self.logLevel
+        LoggingSystem.bootstrap { AdjustableLogHandler(StreamLogHandler.standardError(label: $0), level: level) }
+        self.process = process
+        source = try process.load(sections: ConfigurationSections(DemoSection.section), adjusting: adjust)
+        server = Server(configuration: source.initial.server)
+        await source.follow(level)
+        metricsService = source.initial.metricsAddress.map { [source] address in
+            MetricsOptions.start(address, options: source.initial.listener)
+        }
+    }
+
+    /// Adds a proxy, whose settings follow the configuration.
+    func addProxy(_ proxy: DemoProxy, listeners: Listeners) async {
+        let threads = configuration.threads(of: "proxy")
+        let service = httpProxyService(
+            name: "proxy",
+            proxy,
+            listeners: listeners,
+            threadCount: threads.threadCount,
+            flavor: threads.flavor,
+            serverOptions: configuration.http,
+            connectorOptions: configuration.connector,
+            proxyOptions: configuration.proxy
+        )
+        await source.follow(service)
+        await server.add(service)
+    }
+
+    /// Adds the origin.
+    func addOrigin(listeners: Listeners, threadCount: Int?) async -> ListeningService<HttpApp<HttpServer<Origin>>> {
+        let service = httpService(
+            name: "origin",
+            Origin(),
+            listeners: listeners,
+            threadCount: threadCount,
+            flavor: configuration.threads(of: "origin").flavor,
+            serverOptions: configuration.http
+        )
+        await source.follow(service)
+        await server.add(service)
+        return service
+    }
+
+    /// Where clients connect in the clear, and with TLS if there is a certificate.
+    func listeners(
+        _ listen: ListenAddress?,
+        _ tls: TLSListenOptions,
+        standard: ListenAddress
+    ) async throws -> Listeners {
+        var listeners = Listeners()
+        listeners.add(address(listen, standard: standard), options: configuration.listener)
+        if let settings = try tls.settings(standard: nil) ?? section.tls {
+            try await addTLS(settings.listen, settings.settings, to: &listeners)
+        }
+        return listeners
+    }
+
+    /// An address in the clear: the command line's, the file's, or else the standard one.
+    func address(_ listen: ListenAddress?, standard: ListenAddress) -> SocketAddress {
+        listen?.address ?? section.listen ?? standard.address
+    }
+
+    /// Makes the proxy for an upstream, which may change with the configuration unless the command line names it.
+    func proxy(to upstream: UpstreamAddress?, _ tls: TLSUpstreamOptions) async throws -> DemoProxy {
+        let make: @Sendable (ServerConfiguration) throws -> Upstream = { configuration in
+            guard let address = upstream ?? configuration[DemoSection.section]?.upstream else {
+                throw ValidationErrorLine(message: "no upstream: give --upstream, or demo.upstream in the file")
+            }
+            return Upstream(address, tls: tls.options(configuration)) { address in
+                address.map { configuration.peerOptions(for: $0) } ?? configuration.upstream
+            }
+        }
+        let first = try make(configuration)
+        guard source.file != nil else { return DemoProxy(first) }
+        let current = Lock(first)
+        await source.follow { configuration in
+            let upstream = try make(configuration)
+            current.withLock { $0 = upstream }
+        }
+        return DemoProxy { current.withLock { $0 } }
+    }
+
+    /// Adds an address with TLS, whose certificates are read again with the configuration.
+    func addTLS(_ address: SocketAddress, _ settings: TLSServerSettings, to listeners: inout Listeners) async throws {
+        do {
+            let acceptor = try listeners.addTLS(address, options: configuration.listener, settings: settings)
+            await source.follow(acceptor, named: address.description)
+        } catch {
+            throw ValidationErrorLine(message: "cannot listen on \(address) with TLS: \(error)")
+        }
+    }
+
+    /// Runs the server; an error becomes one line and exit status 1.
+    func run() async throws {
+        if let metricsService { await server.add(metricsService) }
+        do {
+            try await process.run(server, source)
+        } catch let error as CleanExit {
+            throw error
+        } catch {
+            throw ValidationErrorLine(message: "cannot run: \(error)")
+        }
+    }
+}

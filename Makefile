@@ -47,7 +47,7 @@ bench: ## Compare with nginx, HAProxy, nghttpx and a bare C forwarder (BENCH_ARG
 release: ## Build Demo as `make run` does
 	$(SWIFT) build $(SWIFT_FLAGS) $(RELEASE_FLAGS) --product Demo
 
-micro: ## Time the head scanner, header map, chunked codec, pool and timers by themselves
+micro: ## Time the head scanner, header map, chunked codec, pool, timers and metrics by themselves
 	@scripts/install-packages.sh build
 	$(SWIFT) package $(SWIFT_FLAGS) --package-path Benchmarks --disable-sandbox benchmark $(BENCH_ARGS)
 

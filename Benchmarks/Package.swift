@@ -37,11 +37,19 @@ let package = Package(
     name: "async-pingora-benchmarks",
     dependencies: [
         .package(name: "async-pingora", path: ".."),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/ordo-one/benchmark", from: "1.38.1", traits: []),
     ],
     targets: [
         microBenchmark("CodecBenchmarks", [library("HTTPCodecs")]),
         microBenchmark("TransportBenchmarks", [library("AsyncTransport")]),
+        microBenchmark(
+            "MetricsBenchmarks",
+            [
+                library("PrometheusMetrics"), library("AsyncTransport"),
+                .product(name: "CoreMetrics", package: "swift-metrics"),
+            ]
+        ),
         microBenchmark(
             "ConnectorBenchmarks",
             [

@@ -49,10 +49,16 @@ struct Assembly {
             flavor: threads.flavor,
             serverOptions: configuration.http,
             connectorOptions: configuration.connector,
-            proxyOptions: configuration.proxy
+            proxyOptions: configuration.proxy,
+            metrics: instruments(of: "proxy")
         )
         await source.follow(service)
         await server.add(service)
+    }
+
+    /// What a service counts with; nil if nobody is told.
+    private func instruments(of service: String) -> ServiceMetrics? {
+        metricsService == nil ? nil : ServiceMetrics(service: service)
     }
 
     /// Adds the origin.

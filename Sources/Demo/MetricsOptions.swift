@@ -23,6 +23,7 @@ struct MetricsOptions: ParsableArguments {
     static func start(_ address: SocketAddress, options: ListenerOptions) -> any Service {
         let registry = MetricsRegistry()
         registry.addProcessMetrics()
+        registry.describeServiceMetrics()
         MetricsSystem.bootstrap(registry)
         var listeners = Listeners()
         listeners.add(address, options: options)

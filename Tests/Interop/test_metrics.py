@@ -10,6 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from support.http1 import Client
+from support.net import wait_until
 
 GET = "GET {} HTTP/1.1\r\nHost: a\r\n\r\n"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -29,6 +30,23 @@ class Metrics:
             text = answer.read().decode()
         check_lines(text)
         return {family.name: family for family in text_string_to_metric_families(text)}
+
+    def wait_for(self, wanted):
+        """Scrapes until the values, by name and one label, are those wanted.
+
+        A request is counted when it has ended, which may be a moment after its answer has come, and a scrape may come amid that.
+        """
+        found = {}
+
+        def is_reached():
+            families = self.scrape()
+            found.update({key: value(families, key[0], **dict([key[1]])) for key in wanted})
+            return found == wanted
+
+        try:
+            wait_until(is_reached, "the counts")
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {found}, wanted {wanted}") from None
 
 
 def check_lines(text):
@@ -78,6 +96,46 @@ def test_the_process_tells_what_the_kernel_counts(proxy):
     with open("/proc/stat", encoding="ascii") as file:
         booted = int(re.search(r"^btime (\d+)", file.read(), re.MULTILINE).group(1))
     assert value(families, "process_start_time_seconds") > booted
+
+
+def test_requests_are_counted_by_the_status_that_the_client_got(proxy):
+    metrics = Metrics(proxy)
+    # Nothing has happened, and all of it can be seen: a rate needs a zero to begin with.
+    families = metrics.scrape()
+    assert {sample.value for sample in families["pingora_requests"].samples} == {0}
+    assert families["pingora_requests"].documentation != ""
+    wanted = {200: 20, 204: 3, 301: 4, 404: 5, 500: 6}
+    with Client(proxy.address) as client:
+        for status, count in wanted.items():
+            for _ in range(count):
+                assert client.ask(GET.format(f"/status/{status}")).status == status
+        for _ in range(7):
+            assert len(client.ask(GET.format("/bytes/1000")).body) == 1_000
+    total = sum(wanted.values()) + 7
+    counts = {
+        ("pingora_requests_total", ("status", "1xx")): 0,
+        ("pingora_requests_total", ("status", "2xx")): 30,
+        ("pingora_requests_total", ("status", "3xx")): 4,
+        ("pingora_requests_total", ("status", "4xx")): 5,
+        ("pingora_requests_total", ("status", "5xx")): 6,
+        ("pingora_requests_total", ("service", "proxy")): total,
+        ("pingora_request_duration_seconds_count", ("service", "proxy")): total,
+        ("pingora_request_duration_seconds_bucket", ("le", "+Inf")): total,
+        ("pingora_received_bytes_total", ("side", "upstream")): 7_000,
+        ("pingora_sent_bytes_total", ("side", "downstream")): 7_000,
+        ("pingora_connections_accepted_total", ("service", "proxy")): 1,
+    }
+    metrics.wait_for(counts)
+
+
+def test_errors_are_counted_by_kind_and_fault(start):
+    proxy = start.proxy(("127.0.0.1", 1), "--metrics", "127.0.0.1:0")
+    metrics = Metrics(proxy)
+    for _ in range(3):
+        with Client(proxy.address) as client:
+            assert client.ask(GET.format("/")).status == 502
+    metrics.wait_for({("pingora_requests_total", ("status", "5xx")): 3, ("pingora_errors_total", ("source", "upstream")): 3})
+    assert value(metrics.scrape(), "pingora_errors_total") == 3
 
 
 @pytest.mark.parametrize(

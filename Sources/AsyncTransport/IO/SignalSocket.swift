@@ -26,6 +26,8 @@ package final class SignalSocket: Sendable {
     }
 
     private let descriptor: Int32
+    /// A copy of the descriptor, registered with the worker that waited last.
+    private let stream = Lock<SocketStream?>(nil)
 
     /// Catches the signals.
     ///
@@ -40,14 +42,28 @@ package final class SignalSocket: Sendable {
     }
 
     /// Waits for the next signal; nil when the task is cancelled, or descriptors have run out.
+    ///
+    /// For one task at a time.
     package func next(parker: Parker) async -> Signal? {
-        let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
-        guard copy >= 0, let stream = try? SocketStream(adopting: copy) else { return nil }
-        defer { stream.close(reset: false) }
+        guard let stream = takeStream() else { return nil }
+        defer {
+            stream.attach(to: nil)
+            self.stream.withLock { $0 = stream }
+        }
         stream.attach(to: parker)
         let buffer = IOBuffer(capacity: 1)
         guard (try? await stream.read(into: buffer, deadline: .never)) == true else { return nil }
         // SAFETY: a read that returns true has left a byte, and any byte is a valid UInt8.
         return Signal(number: buffer.withBytes { unsafe $0.unsafeLoad(as: UInt8.self) })
+    }
+
+    /// The stream is kept from call to call: epoll remembers a copy of a descriptor, closed or not, until the original is closed.
+    private func takeStream() -> SocketStream? {
+        if let kept = stream.withLock({ $0.take() }) {
+            try? kept.moveToCurrentThread()
+            return kept
+        }
+        let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
+        return copy < 0 ? nil : try? SocketStream(adopting: copy)
     }
 }

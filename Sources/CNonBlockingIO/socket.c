@@ -2,6 +2,7 @@
 #include "CNonBlockingIO.h"
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <unistd.h>
@@ -69,6 +70,22 @@ int cnbio_peer_address(int fd, struct sockaddr_storage *address, socklen_t *leng
 int cnbio_set_reset_on_close(int fd) {
     struct linger linger = {.l_onoff = 1, .l_linger = 0};
     return CHECK(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger));
+}
+
+int cnbio_stop_queueing(int fd, int family) {
+    // A Unix socket that is shut down for reading refuses who connects, and keeps its queue.
+    if (family == AF_UNIX) return CHECK(shutdown(fd, SHUT_RD));
+    // A TCP listener cannot be shut down without resetting its queue, but its packets can be filtered: SYN without ACK is dropped
+    // (the flags are the 14th byte of the TCP header), so that a client tries again and finds the port closed.
+    struct sock_filter drop_syn[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0x12),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x02, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
+    };
+    struct sock_fprog program = {.len = sizeof drop_syn / sizeof drop_syn[0], .filter = drop_syn};
+    return CHECK(setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program));
 }
 
 ssize_t cnbio_receive(int fd, void *bytes, size_t count) {

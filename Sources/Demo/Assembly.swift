@@ -39,7 +39,12 @@ struct Assembly {
     }
 
     /// Adds a proxy, whose settings follow the configuration.
-    func addProxy(_ proxy: DemoProxy, listeners: Listeners) async {
+    ///
+    /// - Parameters:
+    ///   - proxy: what it does.
+    ///   - listeners: where clients connect.
+    ///   - origin: a service of this process that must answer until the proxy's last request is done.
+    func addProxy(_ proxy: DemoProxy, listeners: Listeners, origin: ServiceHandle? = nil) async {
         let threads = configuration.threads(of: "proxy")
         let service = httpProxyService(
             name: "proxy",
@@ -53,7 +58,8 @@ struct Assembly {
             metrics: instruments(of: "proxy")
         )
         await source.follow(service)
-        await server.add(service)
+        let handle = await server.add(service)
+        if let origin { handle.addDependency(origin) }
     }
 
     /// What a service counts with; nil if nobody is told.
@@ -62,7 +68,13 @@ struct Assembly {
     }
 
     /// Adds the origin.
-    func addOrigin(listeners: Listeners, threadCount: Int?) async -> ListeningService<HttpApp<HttpServer<Origin>>> {
+
+    func addOrigin(
+        listeners: Listeners,
+        threadCount: Int?
+    ) async -> (
+        service: ListeningService<HttpApp<HttpServer<Origin>>>, handle: ServiceHandle
+    ) {
         let service = httpService(
             name: "origin",
             Origin(),
@@ -72,8 +84,7 @@ struct Assembly {
             serverOptions: configuration.http
         )
         await source.follow(service)
-        await server.add(service)
-        return service
+        return (service, await server.add(service))
     }
 
     /// Where clients connect in the clear, and with TLS if there is a certificate.

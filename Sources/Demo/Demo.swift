@@ -40,7 +40,7 @@ struct Both: AsyncParsableCommand {
         }
         var behind = Listeners()
         behind.add(ListenAddress.loopback(port: 0).address)
-        let origin = await assembly.addOrigin(listeners: behind, threadCount: 1)
+        let (origin, handle) = await assembly.addOrigin(listeners: behind, threadCount: 1)
 
         var front = Listeners()
         let address = assembly.address(listen, standard: .loopback(port: 6_188))
@@ -58,7 +58,11 @@ struct Both: AsyncParsableCommand {
             settings.alpn = .http2OrHTTP1
             try await assembly.addTLS(encrypted, settings, to: &front)
         }
-        await assembly.addProxy(DemoProxy(findUpstream: { await origin.addresses.first }), listeners: front)
+        await assembly.addProxy(
+            DemoProxy(findUpstream: { await origin.addresses.first }),
+            listeners: front,
+            origin: handle
+        )
         if !process.isTest { announceCurl(address, encrypted: encrypted) }
         try await assembly.run()
     }

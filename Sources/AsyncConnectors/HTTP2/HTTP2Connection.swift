@@ -30,6 +30,8 @@ package final class HTTP2Connection {
     /// Streams that are over, for their objects to be used again.
     private var spent: [HTTP2Stream] = []
     private let scheme: RequestHeader.Scheme
+    /// What the peer is to answer before the connection is closed; nil before all has been said.
+    private var lastWord: LastWord?
 
     /// A request that opened a stream.
     package struct Arrival: Sendable {
@@ -137,6 +139,10 @@ package final class HTTP2Connection {
         }
         guard hasMoved else { return false }
         notices.hasReceived = true
+        if lastWord != nil {
+            listenForLastWord()
+            return true
+        }
         session.advanceClock(toSecond: Int(Deadline.currentNanoseconds / 1_000_000_000))
         do throws(HTTP2.ConnectionError) {
             defer { handleEvents() }
@@ -340,6 +346,36 @@ package final class HTTP2Connection {
         func appendBody(of stream: HTTP2.StreamID, count: Int) {
             connection.streams[stream]?.takeOutbound(count) { connection.output.append($0) }
             if connection.unwatched[stream] != nil { connection.unwatched[stream] = Deadline.currentNanoseconds }
+        }
+    }
+
+    /// Asks the peer for an answer when all else has been said, and listens for nothing but that; it is a notice like another pong.
+    package func askForLastWord(_ opaque: UInt64) {
+        output.append(Bytes(HTTP2.Session.pingFrame(opaque)))
+        lastWord = LastWord(opaque)
+    }
+
+    private func listenForLastWord() {
+        if input.withBytes({ lastWord?.isIn($0) }) == true { notices.pong = lastWord?.opaque }
+        input.consume(input.count)
+        input.releaseIfEmpty()
+    }
+
+    /// The answer to a PING, looked for in what comes.
+    private struct LastWord {
+        let opaque: UInt64
+        private let answer: [UInt8]
+        private var tail: [UInt8] = []
+
+        init(_ opaque: UInt64) {
+            self.opaque = opaque
+            answer = HTTP2.Session.pingFrame(opaque, isAnswer: true)
+        }
+
+        mutating func isIn(_ bytes: RawSpan) -> Bool {
+            tail += Bytes(copying: bytes)
+            defer { tail.removeFirst(max(tail.count - answer.count + 1, 0)) }
+            return tail.indices.contains { tail[$0...].starts(with: answer) }
         }
     }
 

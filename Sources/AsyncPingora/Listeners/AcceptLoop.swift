@@ -5,18 +5,29 @@ internal import Logging
 final class AcceptLoop<App: ServerApp>: Sendable {
     let stack: TransportStack
     let app: App
+    let counts: ConnectionCounts
     let executor: ServiceExecutor
     let drain: DrainState
     let logger: Logger
 
     /// Connections accepted before others get a turn: a flood of new ones does not starve those that are there.
     private static var burst: Int { 64 }
+    /// A queue that does not end is one that others fill, because another process has the socket as well.
+    private static var longestQueue: Int { 65_536 }
     /// How long accepting pauses when descriptors or memory have run out.
     private static var pause: Duration { .milliseconds(100) }
 
-    init(stack: TransportStack, app: App, executor: ServiceExecutor, drain: DrainState, logger: Logger) {
+    init(
+        stack: TransportStack,
+        app: App,
+        counts: ConnectionCounts,
+        executor: ServiceExecutor,
+        drain: DrainState,
+        logger: Logger
+    ) {
         self.stack = stack
         self.app = app
+        self.counts = counts
         self.executor = executor
         self.drain = drain
         self.logger = logger
@@ -42,8 +53,7 @@ final class AcceptLoop<App: ServerApp>: Sendable {
                     do throws(TransportError) {
                         switch try stack.socket.tryAccept() {
                         case .connection(let socket):
-                            app.metrics?.connections.accepted()
-                            serve(ConnectionSlot(socket, worker: executor.leastLoadedWorker()), resting, in: &group)
+                            serve(newSlot(socket), resting, in: &group)
                             accepted += 1
                             if accepted % Self.burst == 0 { await Task.yield() }
                         case .wouldBlock:
@@ -55,6 +65,7 @@ final class AcceptLoop<App: ServerApp>: Sendable {
                         resumesAt = .after(Self.pause)
                     }
                 }
+                if !parker.isCancelled, !drain.leavesQueues { serveQueue(resting, in: &group) }
                 stack.socket.close()
                 // Those that rest get a task once more, which answers what has been asked by now and closes them.
                 resting.close()
@@ -68,6 +79,20 @@ final class AcceptLoop<App: ServerApp>: Sendable {
         }
     }
 
+    /// Accepts those who have connected by now: closing the socket would reset them.
+    private func serveQueue(_ resting: RestingConnections, in group: inout DiscardingTaskGroup) {
+        stack.socket.stopQueueing()
+        for _ in 0..<Self.longestQueue {
+            guard case .connection(let socket) = try? stack.socket.tryAccept() else { return }
+            serve(newSlot(socket), resting, in: &group)
+        }
+    }
+
+    private func newSlot(_ socket: AcceptedSocket) -> ConnectionSlot {
+        app.metrics?.connections.accepted()
+        return ConnectionSlot(socket, worker: executor.leastLoadedWorker(), counts: counts)
+    }
+
     private func serve(_ slot: ConnectionSlot, _ resting: RestingConnections, in group: inout DiscardingTaskGroup) {
         group.addTask(executorPreference: slot.worker ?? executor.nextExecutor()) { [self] in
             await serve(slot, resting)
@@ -77,7 +102,7 @@ final class AcceptLoop<App: ServerApp>: Sendable {
     private func serve(_ slot: ConnectionSlot, _ resting: RestingConnections) async {
         guard let connection = slot.take(drain: drain) else {
             app.metrics?.connections.ended()
-            slot.worker?.connectionEnded()
+            slot.end()
             return
         }
         if case .idle(let deadline) = await process(connection) {
@@ -104,9 +129,12 @@ final class AcceptLoop<App: ServerApp>: Sendable {
     private func secure(_ connection: ServerConnection) async -> Bool {
         guard let acceptor = stack.tls, connection.tls == nil else { return true }
         do throws(TransportError) {
-            // A client in the middle of it has asked for nothing yet: a service that ends need not wait for it.
+            // A client in the middle of it has asked for nothing yet: a service that ends does not wait for it for long.
             let drain = drain
-            connection.stream = try await acceptor.accept(connection.stream) { drain.isDraining }
+            let patience = Deadline.after(nanoseconds: drain.patience)
+            connection.stream = try await acceptor.accept(connection.stream) {
+                drain.isDraining ? patience : .never
+            }
             app.metrics?.connections.handshakeSucceeded(isResumed: connection.tls?.isResumed ?? false)
             return true
         } catch {

@@ -4,11 +4,14 @@ internal import AsyncTransport
 final class ConnectionSlot: Sendable {
     let worker: Worker?
     private let accepted: AcceptedSocket
+    private let counts: ConnectionCounts
     private let connection = Lock<ServerConnection?>(nil)
 
-    init(_ accepted: AcceptedSocket, worker: Worker?) {
+    init(_ accepted: AcceptedSocket, worker: Worker?, counts: ConnectionCounts) {
         self.accepted = accepted
         self.worker = worker
+        self.counts = counts
+        counts.begin()
     }
 
     /// The connection, for the one task that serves it now; nil when it could not be opened.
@@ -34,7 +37,13 @@ final class ConnectionSlot: Sendable {
         ended.drain.remove(ended.parker)
         ended.stream.close(reset: false)
         ended.parker.giveBack()
+        end()
+    }
+
+    /// Gives up a connection that could not be opened.
+    func end() {
         worker?.connectionEnded()
+        counts.end()
     }
 }
 

@@ -4,13 +4,13 @@ public enum ExecutionPhase: String, Sendable {
     case setup
     /// Services acquire what they need.
     case bootstrap
-    /// All services can run.
+    /// All services have what they need; each starts to run when those that it depends on are ready.
     case bootstrapComplete
-    /// Services run. Entered again when an upgrade has failed.
+    /// All services run and are ready. Entered again when an upgrade has failed.
     case running
     /// An upgrade was requested: the new process is given the listeners.
     case transferringListeners
-    /// A graceful end was requested.
+    /// A graceful end was requested, other than by an upgrade.
     case gracefulTerminate
     /// The end has begun.
     case shutdownStarted

@@ -13,7 +13,8 @@ public actor ListeningService<App: ServerApp>: Service {
     /// What connections are given to.
     public nonisolated let app: App
     private let listeners: Listeners
-    private var stacks: [TransportStack] = []
+    private let counts = ConnectionCounts()
+    private let stacks = Lock<[TransportStack]>([])
 
     /// Makes a service.
     public init(
@@ -31,18 +32,31 @@ public actor ListeningService<App: ServerApp>: Service {
     }
 
     /// The addresses it listens on, with the ports that the kernel chose; empty before the server has prepared it.
-    public var addresses: [SocketAddress] { stacks.map(\.address) }
+    public var addresses: [SocketAddress] { stacks.withLock { $0.map(\.address) } }
+
+    /// Where it listens, and how many connections it has.
+    public nonisolated var listening: ListeningFacts? {
+        ListeningFacts(
+            listeners: stacks.withLock { stacks in
+                stacks.map { ListeningFacts.Listener(address: $0.address, usesTLS: $0.tls != nil) }
+            },
+            openConnections: counts.open,
+            acceptedConnections: counts.accepted
+        )
+    }
 
     /// Binds its addresses.
     public func prepare(_ context: ServiceContext) async throws {
-        stacks = try listeners.build()
+        let stacks = try listeners.build()
+        self.stacks.withLock { $0 = stacks }
         for stack in stacks { context.logger.info("\(name) listens on \(stack.address)") }
     }
 
     /// Accepts until the server shuts down, and returns when the last connection has ended.
     public func run(_ context: ServiceContext) async throws {
         let app = app
-        let stacks = stacks
+        let stacks = stacks.withLock { $0 }
+        let counts = counts
         try await withThrowingTaskGroup(of: Void.self) { group in
             // Ends with the listeners: connections in flight still use what it looks after.
             group.addTask { await app.runAlongside() }
@@ -54,6 +68,7 @@ public actor ListeningService<App: ServerApp>: Service {
                     let loop = AcceptLoop(
                         stack: stack,
                         app: app,
+                        counts: counts,
                         executor: context.executor,
                         drain: context.drain,
                         logger: context.logger

@@ -9,13 +9,20 @@ public protocol Service: Actor {
     nonisolated var threadCount: Int? { get }
     /// How they share its tasks; nil takes the server's setting.
     nonisolated var flavor: ExecutorFlavor? { get }
+    /// Whether the service says itself when it is ready, by ``ServiceContext/notifyReady()``; otherwise it is as soon as it runs.
+    nonisolated var notifiesReady: Bool { get }
+    /// Where it listens, and how many connections it has; nil for a service that does not listen.
+    nonisolated var listening: ListeningFacts? { get }
 
-    /// Acquires what the service cannot run without, such as its addresses. Called before any service runs; an error stops the start.
+    /// Acquires what the service cannot run without, such as its addresses.
+    ///
+    /// Services are prepared one after another, each after those it depends on, before any of them runs. An error stops the start.
     func prepare(_ context: ServiceContext) async throws
 
     /// Runs until the server shuts down: gracefully when `context.isDraining` becomes true, at once when the task is cancelled.
     ///
-    /// Runs on the service's own threads, and so do its child tasks.
+    /// Begins when all services that it depends on are ready. Runs on the service's own threads, and so do its child tasks.
+    /// An error that is thrown before the service is ready stops the start; a later one ends the server gracefully, which then throws it.
     func run(_ context: ServiceContext) async throws
 }
 
@@ -24,6 +31,10 @@ extension Service {
     public nonisolated var threadCount: Int? { nil }
     /// Takes the server's setting.
     public nonisolated var flavor: ExecutorFlavor? { nil }
+    /// The service is ready as soon as it runs.
+    public nonisolated var notifiesReady: Bool { false }
+    /// The service does not listen.
+    public nonisolated var listening: ListeningFacts? { nil }
     /// Acquires nothing.
     public func prepare(_ context: ServiceContext) async throws {}
 }
@@ -35,11 +46,20 @@ public struct ServiceContext: Sendable {
     /// For the service's log lines.
     public let logger: Logger
     package let drain: DrainState
+    private let readiness: Readiness
 
-    package init(executor: ServiceExecutor, logger: Logger, drain: DrainState) {
+    init(executor: ServiceExecutor, logger: Logger, drain: DrainState, readiness: Readiness) {
         self.executor = executor
         self.logger = logger
         self.drain = drain
+        self.readiness = readiness
+    }
+
+    /// Says that the services which depend on this one may run.
+    ///
+    /// For services whose ``Service/notifiesReady`` is true; calling it again changes nothing. From any thread.
+    public func notifyReady() {
+        readiness.announce()
     }
 
     /// Whether the server is shutting down gracefully: finish what has begun and return.

@@ -25,6 +25,8 @@ extension HTTP1ServerSession {
         var deadline: Deadline
         /// When an idle connection gives back the memory of its last exchange.
         var trimsAt = Deadline.never
+        /// When a service that ends gives up on a request.
+        var isAwaitedUntil = Deadline.never
         /// The service ends, and the kernel has been asked once more.
         var isLastLook = false
         /// It has, and needs no task while it waits.

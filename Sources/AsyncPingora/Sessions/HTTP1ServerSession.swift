@@ -87,7 +87,8 @@ package final class HTTP1ServerSession: DownstreamSession {
             if input.isEmpty { input.reclaim() }
             head = HeadProgress(
                 deadline: .after(nanoseconds: timeouts.keepAlive),
-                trimsAt: .after(nanoseconds: Self.nanosecondsUntilTrimmed)
+                trimsAt: .after(nanoseconds: Self.nanosecondsUntilTrimmed),
+                isAwaitedUntil: .after(nanoseconds: drain.patience)
             )
         }
         do throws(PingoraError) {
@@ -136,6 +137,8 @@ package final class HTTP1ServerSession: DownstreamSession {
             case .wouldBlock:
                 // A service that ends answers what has been asked, and waits for nothing more.
                 if !head.hasBegun, drain.isDraining {
+                    // A client that was answered just now may have asked again before it could know.
+                    guard head.isAwaitedUntil.hasPassed else { return .wait(min(head.deadline, head.isAwaitedUntil)) }
                     // The poller may not have told yet of what has arrived.
                     if head.isLastLook { return .closed }
                     self.head?.isLastLook = true

@@ -11,6 +11,8 @@ internal import Synchronization
     /// The address as bound: a port 0 has become the kernel's choice.
     package let address: SocketAddress
     private let isClosed = Lock(false)
+    /// Whether another process has the socket, or may have it.
+    private let isShared = Atomic<Bool>(false)
 
     /// Binds and listens.
     ///
@@ -120,6 +122,15 @@ internal import Synchronization
                 throw TransportError(.accept, errno: -accepted, detail: address.description)
             }
         }
+    }
+
+    /// Has the kernel queue no more connections, so that closing the socket once its queue is empty loses none.
+    ///
+    /// Those who connect until then try again, or are refused. A socket that another process has as well goes on as it was.
+    package func stopQueueing() {
+        // The poller may not have told yet of those who wait.
+        unsafe slot.pointee.keepReadable()
+        if !isShared.load(ordering: .acquiring) { cnbio_stop_queueing(descriptor, address.family) }
     }
 
     /// Stops listening.

@@ -49,12 +49,12 @@ public final class TLSAcceptor: Sendable {
     ///
     /// - Parameters:
     ///   - stream: a connection that a client has opened.
-    ///   - isAbandoned: asked at each wake-up whether the connection is still wanted.
+    ///   - isWantedUntil: asked at each wake-up until when the connection is wanted.
     /// - Returns: the encrypted stream, which takes `stream` over.
     /// - Throws: ``TransportError`` with the operation `tls`; `stream` is then closed.
     package func accept(
         _ stream: any ByteStream,
-        isAbandoned: () -> Bool = { false }
+        isWantedUntil: () -> Deadline = { .never }
     ) async throws(TransportError) -> any ByteStream {
         do throws(TransportError) {
             let context = try context()
@@ -63,7 +63,7 @@ public final class TLSAcceptor: Sendable {
             let completed = settings.handshakeCompleteCallback
             try await encrypted.shakeHands(
                 until: .after(settings.handshakeTimeout),
-                isAbandoned: isAbandoned,
+                isWantedUntil: isWantedUntil,
                 chooseCertificate: { hello in
                     guard let hello, let chosen else { return nil }
                     return try await chosen(hello)

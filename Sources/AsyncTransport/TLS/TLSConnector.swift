@@ -38,7 +38,7 @@ package final class TLSConnector: Sendable {
             let encrypted = TLSStream(over: stream, engine: engine)
             try await encrypted.shakeHands(
                 until: deadline,
-                isAbandoned: isAbandoned,
+                isWantedUntil: { isAbandoned() ? Deadline(nanoseconds: 0) : .never },
                 chooseCertificate: { _ in nil },
                 complete: { _ in nil }
             )

@@ -286,7 +286,7 @@ extension TLSStream {
     /// - Throws: ``TransportError`` with the operation `tls`: timed out at `deadline`, cancelled, or why there is no agreement.
     func shakeHands(
         until deadline: Deadline,
-        isAbandoned: () -> Bool,
+        isWantedUntil: () -> Deadline,
         chooseCertificate: (ClientHello?) async throws -> TLSCertificate?,
         complete: (TLSDigest) async throws -> (any Sendable)?
     ) async throws(TransportError) {
@@ -297,7 +297,7 @@ extension TLSStream {
                 tls = digest.attaching(try await ask(until: deadline) { try await complete(digest) })
                 return
             case .wouldBlock:
-                try await wait(until: deadline, isAbandoned: isAbandoned)
+                try await wait(until: deadline, isWantedUntil: isWantedUntil)
             case .needsCertificate:
                 let exchange = try handshakeState()
                 let hello = exchange.clientHello
@@ -357,11 +357,11 @@ extension TLSStream {
         }
     }
 
-    private func wait(until deadline: Deadline, isAbandoned: () -> Bool) async throws(TransportError) {
+    private func wait(until deadline: Deadline, isWantedUntil: () -> Deadline) async throws(TransportError) {
         guard let parker else { throw TransportError(.tls, errno: 0, detail: "the stream belongs to no task") }
         try parker.check(.tls, deadline: deadline)
-        await parker.park(until: deadline)
-        if parker.isCancelled || isAbandoned() { throw .cancelled(.tls) }
+        await parker.park(until: min(deadline, isWantedUntil()))
+        if parker.isCancelled || isWantedUntil().hasPassed { throw .cancelled(.tls) }
     }
 
     /// Runs a callback; what it throws ends the handshake.

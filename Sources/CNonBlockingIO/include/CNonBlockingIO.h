@@ -70,6 +70,11 @@ int cnbio_peer_address(int fd, struct sockaddr_storage *address, socklen_t *leng
 /// Makes `close` send RST instead of FIN: the peer must not take a cut response for a whole one.
 int cnbio_set_reset_on_close(int fd);
 
+/// Lets a listening socket take no new connection; those that wait in its queue can still be accepted.
+///
+/// Not for a socket that another process has as well: it would take none there either.
+int cnbio_stop_queueing(int fd, int family);
+
 ssize_t cnbio_receive(int fd, void *bytes, size_t count);
 ssize_t cnbio_send(int fd, const void *bytes, size_t count);
 ssize_t cnbio_send_vectors(int fd, struct iovec *vectors, size_t count);

@@ -163,4 +163,17 @@ extension HTTP2.Session {
             unsafe nghttp2_submit_ping(handle, UInt8(NGHTTP2_FLAG_NONE.rawValue), data)
         }
     }
+
+    /// Returns a PING as it is on the wire (RFC 9113 6.7).
+    ///
+    /// For a session that has sent its GOAWAY and has no streams left: nghttp2 neither makes nor reads frames for it any more.
+    ///
+    /// - Parameters:
+    ///   - opaque: What the peer answers with.
+    ///   - isAnswer: Whether it is the answer.
+    /// - Returns: The frame.
+    public static func pingFrame(_ opaque: UInt64, isAnswer: Bool = false) -> [UInt8] {
+        let head: [UInt8] = [0, 0, 8, UInt8(NGHTTP2_PING.rawValue), isAnswer ? 1 : 0, 0, 0, 0, 0]
+        return head + (0..<8).map { UInt8(truncatingIfNeeded: opaque >> (56 - 8 * UInt64($0))) }
+    }
 }

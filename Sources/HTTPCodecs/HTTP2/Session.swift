@@ -120,6 +120,9 @@ extension HTTP2 {
             unsafe nghttp2_session_want_read(handle) == 0 && nghttp2_session_want_write(handle) == 0
         }
 
+        /// Whether the connection has been ended for a fault: nothing is written any more but what tells of it.
+        public var isTerminated: Bool { ending == .terminated }
+
         /// How many streams are open.
         public var openStreamCount: Int { streams.count }
 

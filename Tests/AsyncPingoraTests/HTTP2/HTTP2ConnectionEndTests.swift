@@ -79,6 +79,36 @@ struct HTTP2ConnectionEndTests {
         }
     }
 
+    @Test("A draining connection is closed once its client has read all, though that does not close it")
+    func drainDoesNotLinger() async throws {
+        try await withHTTP2Server(options: .h2c { $0.lingeringTimeout = .seconds(3_600) }, serve: answerOK) { service in
+            let client = try await service.client()
+            #expect(try await client.get().status == 200)
+            service.signals.send(.gracefulShutdown)
+            try await client.pumpToEnd()
+            #expect(client.frames.count(where: \.isGoAway) == 2)
+        }
+    }
+
+    @Test("A client that answers the last ping has read all: the connection is closed")
+    func drainParts() async throws {
+        try await withHTTP2Server(options: .h2c { $0.lingeringTimeout = .seconds(3_600) }, serve: Self.gate) {
+            service in
+            let client = try await service.client()
+            let stream = try await client.request("POST", "/", body: nil)
+            try await client.ping()
+            service.signals.send(.gracefulShutdown)
+            try await client.pump { $0.frames.count(where: \.isGoAway) == 2 }
+            try await client.send([1], on: stream, end: true)
+            #expect(try await client.finish(stream).body == .pattern(200_000))
+            try await client.pump { $0.frames.count { $0.type == 6 && !$0.isPong } == 2 }
+            let ping = client.frames.last { $0.type == 6 && !$0.isPong }
+            // By itself the client says no more on a connection that is over.
+            try await client.send(HTTP2Frame(6, flags: 1, ping?.payload ?? []))
+            try await client.pumpToEnd()
+        }
+    }
+
     @Test("A fast end cuts streams off", arguments: Workers.allCases)
     func fastShutdown(workers: Workers) async throws {
         try await withHTTP2Server(workers: workers, serve: Self.gate) { service in

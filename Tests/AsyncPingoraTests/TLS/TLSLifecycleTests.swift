@@ -32,7 +32,7 @@ struct TLSLifecycleTests {
         }
     }
 
-    @Test("A graceful end lets requests finish, and closes idle and half-open connections at once")
+    @Test("A graceful end lets requests finish, and waits neither for idle connections nor for half-open ones")
     func gracefulEnd() async throws {
         let authority = try await TestAuthority()
         try await withServer(authority) { service in

@@ -3,35 +3,6 @@ import AsyncPingoraTesting
 import AsyncTransport
 import Testing
 
-/// A service whose every step is noted, and that fails to prepare if it shall.
-private actor NotedService: Service {
-    nonisolated let name: String
-    private let diary: Diary
-    private let failsToPrepare: Bool
-    private let endsBy: TestFailure?
-
-    init(_ name: String, _ diary: Diary, failsToPrepare: Bool = false, endsBy: TestFailure? = nil) {
-        self.name = name
-        self.diary = diary
-        self.failsToPrepare = failsToPrepare
-        self.endsBy = endsBy
-    }
-
-    nonisolated var threadCount: Int? { 1 }
-
-    func prepare(_ context: ServiceContext) async throws {
-        if failsToPrepare { throw TestFailure("\(name) cannot be prepared") }
-        diary.note("\(name) prepared")
-    }
-
-    func run(_ context: ServiceContext) async throws {
-        diary.note("\(name) runs")
-        if let endsBy { throw endsBy }
-        await context.drainBegins()
-        diary.note(context.isDraining ? "\(name) drains" : "\(name) cancelled")
-    }
-}
-
 /// Answers a request when its body has come: that is when the test says so.
 private struct Gate: Sendable {
     let diary = Diary()
@@ -53,11 +24,11 @@ private struct Gate: Sendable {
 )
 struct ServerLifecycleTests {
     private static let graceful: [ExecutionPhase] = [
-        .bootstrap, .bootstrapComplete, .running, .gracefulTerminate, .shutdownStarted, .shutdownGracePeriod,
+        .setup, .bootstrap, .bootstrapComplete, .running, .gracefulTerminate, .shutdownStarted, .shutdownGracePeriod,
         .shutdownRuntimes, .terminated,
     ]
     private static let fast: [ExecutionPhase] = [
-        .bootstrap, .bootstrapComplete, .running, .shutdownStarted, .shutdownRuntimes, .terminated,
+        .setup, .bootstrap, .bootstrapComplete, .running, .shutdownStarted, .shutdownRuntimes, .terminated,
     ]
 
     @Test(arguments: [ServerSignal.fastShutdown, .gracefulShutdown])
@@ -85,7 +56,7 @@ struct ServerLifecycleTests {
             let isFast = signal == .fastShutdown
             #expect(seen == (isFast ? Self.fast : Self.graceful))
             #expect(diary.lines.prefix(2) == ["a prepared", "b prepared"])
-            let end = isFast ? "cancelled" : "drains"
+            let end = isFast ? "cancelled" : "drained"
             #expect(diary.lines.suffix(2).sorted() == ["a \(end)", "b \(end)"])
         }
     }
@@ -112,13 +83,14 @@ struct ServerLifecycleTests {
             let diary = Diary()
             let server = Server(logger: silentLogger)
             await server.add(NotedService("a", diary))
-            await server.add(NotedService("b", diary, failsToPrepare: true))
+            await server.add(NotedService("b", diary, prepares: { throw TestFailure("no luck") }))
             await server.add(NotedService("c", diary))
             let phases = await server.phases()
-            await #expect(throws: TestFailure.self) { try await server.run(signals: ManualSignals()) }
+            let error = await #expect(throws: ServerError.self) { try await server.run(signals: ManualSignals()) }
+            #expect(error?.description == "service 'b' cannot start: no luck")
             var seen: [ExecutionPhase] = []
             for await phase in phases { seen.append(phase) }
-            #expect(seen == [.bootstrap, .terminated])
+            #expect(seen == [.setup, .bootstrap, .shutdownStarted, .shutdownRuntimes, .terminated])
             #expect(diary.lines == ["a prepared"])
         }
     }
@@ -135,23 +107,17 @@ struct ServerLifecycleTests {
                 listeners.add(free)
                 listeners.add(running.address)
                 let server = Server(logger: silentLogger)
-                await server.add(httpService(ClosureServer { _ in }, listeners: listeners, threadCount: 1))
-                await #expect(throws: TransportError.self) { try await server.run(signals: ManualSignals()) }
+                await server.add(
+                    httpService(name: "web", ClosureServer { _ in }, listeners: listeners, threadCount: 1)
+                )
+                let error = await #expect(throws: ServerError.self) { try await server.run(signals: ManualSignals()) }
+                #expect(
+                    error?.description
+                        == "service 'web' cannot start: bind \(running.address): Address already in use"
+                )
                 await #expect(throws: TransportError.self) { _ = try await RawClient.connect(to: free) }
             }
         )
-    }
-
-    /// A service that fails while it runs ends the others, and the server says why.
-    @Test func failingService() async throws {
-        try await TestExecutor.withExecutor { _ in
-            let diary = Diary()
-            let server = Server(logger: silentLogger)
-            await server.add(NotedService("a", diary))
-            await server.add(NotedService("b", diary, endsBy: TestFailure("b is broken")))
-            await #expect(throws: TestFailure.self) { try await server.run(signals: ManualSignals()) }
-            #expect(diary.lines.contains("a cancelled") || !diary.lines.contains("a runs"))
-        }
     }
 
     /// A graceful end lets the last request finish, takes no new connection, and is over when that request is.

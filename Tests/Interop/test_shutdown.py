@@ -1,12 +1,16 @@
 """SIGTERM ends a service when what it has begun is done, SIGINT at once; no request is lost."""
 
+import signal
+import socket
 import threading
+import time
 
 import pytest
 
 from support import http2
 from support.http1 import Client
-from support.net import wait_until
+from support.net import client_context, wait_until
+from support.process import DEMO, run
 
 GET = "GET {} HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -14,9 +18,12 @@ GET = "GET {} HTTP/1.1\r\nHost: a\r\n\r\n"
 class Load:
     """Clients that ask one request after another until nobody listens any more."""
 
-    def __init__(self, address, count):
+    def __init__(self, address, count, tls=None):
         self.address = address
+        self.tls = tls
         self.answered = 0
+        self.last_answer = 0
+        self.is_ending = False
         self.failures = []
         self._lock = threading.Lock()
         self.threads = [threading.Thread(target=self._run, daemon=True) for _ in range(count)]
@@ -27,9 +34,11 @@ class Load:
         try:
             while True:
                 try:
-                    client = Client(self.address)
-                except (ConnectionRefusedError, ConnectionResetError):
-                    return  # or it was in the listener's queue as that was closed
+                    client = Client(self.address, self.tls)
+                except OSError:
+                    if not self.is_ending:
+                        raise
+                    return
                 with client:
                     self._ask(client)
         except Exception as error:  # noqa: BLE001: every failure is the test's
@@ -40,17 +49,33 @@ class Load:
         while True:
             try:
                 answer = client.ask(GET.format("/bytes/1000"))
-            except (ConnectionResetError, BrokenPipeError):
+            except OSError:
                 answer = None
             if answer is None:
-                # A connection that rests may be closed just when something is sent on it: no byte of an answer came.
+                # One that has been idle for a while may be closed just when something is sent on it: no byte of an answer came.
+                assert self.is_ending
                 assert client.reader.buffer == b""
                 return
             assert (answer.status, len(answer.body)) == (200, 1000)
             with self._lock:
                 self.answered += 1
+                self.last_answer = time.monotonic()
             if answer.get("connection") == "close":
                 return
+
+    def end(self, proxy):
+        """Ends the proxy in the middle of it all, and checks what has come of the clients."""
+        wait_until(lambda: self.answered > 500 or self.failures, "the load to run")
+        self.is_ending = True
+        proxy.terminate()
+        assert proxy.wait() == 0
+        ended = time.monotonic()
+        for thread in self.threads:
+            thread.join(60)
+            assert not thread.is_alive()
+        assert self.failures == []
+        print(f"{self.answered} answers; ended {(ended - self.last_answer) * 1000:.0f} ms after the last")
+        assert ended - self.last_answer < 20
 
 
 @pytest.fixture
@@ -58,15 +83,14 @@ def proxy(start):
     return start.proxy(start.demo("origin", "--threads", "1").address)
 
 
-def test_a_graceful_stop_under_load_loses_nothing(proxy):
-    load = Load(proxy.address, 16)
-    wait_until(lambda: load.answered > 500 or load.failures, "the load to run")
-    proxy.terminate()
-    assert proxy.wait() == 0
-    for thread in load.threads:
-        thread.join(20)
-        assert not thread.is_alive()
-    assert load.failures == []
+@pytest.mark.parametrize("encrypted", [False, True], ids=["in the clear", "TLS"])
+def test_a_graceful_stop_under_load_loses_nothing(start, certificates, encrypted):
+    proxy = start.proxy(start.demo("origin", "--threads", "1").address, tls=encrypted)
+    if encrypted:
+        load = Load(proxy.tls_address, 64, client_context(certificates.ca, ["http/1.1"]))
+    else:
+        load = Load(proxy.address, 64)
+    load.end(proxy)
 
 
 def test_a_graceful_stop_waits_for_what_has_begun(proxy):
@@ -137,26 +161,81 @@ def test_a_graceful_stop_of_http2_finishes_its_streams(start, upstream):
     assert proxy.wait() == 0
 
 
-def test_an_http2_load_that_is_stopped_loses_no_stream_below_the_last(start):
+def ask_until_told(client, proxy, asks_to_end):
+    """Asks until the server says that it is going; then everything up to the stream that it names as the last is answered."""
+    numbers = []
+    while not client.is_closed and len(numbers) < 5_000:
+        numbers += [client.ask(path="/bytes/1000") for _ in range(20)]
+        if asks_to_end and len(numbers) == 500:
+            proxy.terminate()
+        client.pump(lambda: client.streams[numbers[-1]].is_done or client.goaways, "the last answer")
+        if client.goaways:
+            break
+    client.pump(lambda: client.is_closed, "the end")
+    last = client.goaways[-1][1]
+    assert 0 < last < 2**31 - 1
+    for number in numbers:
+        stream = client.streams[number]
+        if number <= last:
+            assert (stream.status, len(stream.body), stream.reset) == (200, 1_000, None)
+        else:
+            assert stream.fields is None
+
+
+@pytest.mark.parametrize("encrypted", [False, True], ids=["in the clear", "TLS"])
+def test_an_http2_load_that_is_stopped_loses_no_stream_below_the_last(start, certificates, encrypted):
     """Streams up to the one that the last GOAWAY names are answered; those beyond may be asked again elsewhere."""
-    proxy = start.proxy(start.demo("origin", "--threads", "1").address, "--h2c")
-    with http2.Client(proxy.address) as client:
-        client.ping()
-        numbers = []
-        while not client.is_closed and len(numbers) < 5_000:
-            numbers += [client.ask(path="/bytes/1000") for _ in range(20)]
-            if len(numbers) == 500:
-                proxy.terminate()
-            client.pump(lambda: client.streams[numbers[-1]].is_done or client.goaways, "the last answer")
-            if client.goaways:
-                break
-        client.pump(lambda: client.is_closed, "the end")
-        last = client.goaways[-1][1]
-        assert 0 < last < 2**31 - 1
-        for number in numbers:
-            stream = client.streams[number]
-            if number <= last:
-                assert (stream.status, len(stream.body), stream.reset) == (200, 1_000, None)
-            else:
-                assert stream.fields is None
+    proxy = start.proxy(start.demo("origin", "--threads", "1").address, "--h2c", tls=encrypted)
+    address = proxy.tls_address if encrypted else proxy.address
+    context = client_context(certificates.ca, ["h2"]) if encrypted else None
+    failures = []
+
+    def load(client, asks_to_end):
+        try:
+            with client:
+                ask_until_told(client, proxy, asks_to_end)
+        except BaseException as error:  # noqa: BLE001: every failure is the test's
+            failures.append(repr(error))
+
+    clients = [http2.Client(address, tls=context) for _ in range(4)]
+    for client in clients:
+        assert client.get().status == 200
+    threads = [threading.Thread(target=load, args=(client, client is clients[0]), daemon=True) for client in clients]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+        assert not thread.is_alive()
+    assert failures == []
     assert proxy.wait() == 0
+
+
+def test_a_second_request_to_end_does_not_wait(proxy):
+    with Client(proxy.address) as client:
+        client.send(GET.format("/drip?bytes=1000&ms=1000"))
+        client.reader.head()
+        proxy.terminate()
+        proxy.wait_for("asked to end: ")
+        proxy.terminate()
+        assert proxy.wait() == 0
+        assert "asked to end for a second time: what is in flight is dropped" in proxy.log()
+
+
+def test_other_signals_leave_the_proxy_running(proxy):
+    """SIGHUP and SIGUSR1 end no program that has nothing to do for them."""
+    with Client(proxy.address) as client:
+        for number in [signal.SIGHUP, signal.SIGUSR1]:
+            proxy.send(number)
+            assert client.ask(GET.format("/")).status == 200
+    proxy.terminate()
+    assert proxy.wait() == 0
+
+
+def test_a_taken_port_is_one_line_and_a_status(start):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run(DEMO, "origin", "--listen", f"127.0.0.1:{port}")
+    assert done.returncode != 0
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].endswith(f"service 'origin' cannot start: bind 127.0.0.1:{port}: Address already in use")

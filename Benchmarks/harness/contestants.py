@@ -9,7 +9,9 @@ from . import configurations, processes
 from .processes import HOST, Child
 from .tools import GRPC_MESSAGE
 
-BASE = ["asyncpingora", "nginx", "haproxy", "nghttpx", "forwarder"]
+# This project with metrics and access log on, which only the row about them compares.
+OBSERVED = "asyncpingora-observed"
+BASE = ["asyncpingora", OBSERVED, "nginx", "haproxy", "nghttpx", "forwarder"]
 _UNTHREADED = ("nghttpx", "forwarder")
 _SPEAKS_TLS = ("asyncpingora", "nginx", "haproxy", "nghttpx")
 _VERSION_FLAGS = {
@@ -35,9 +37,13 @@ class Setup:
     tls: bool = False
     # "h1", "h2" without TLS, or "grpc", which is the same to all but nginx
     upstream: str = "h1"
+    # a row about what it costs to be watched: this project alone, with and without
+    observed: bool = False
 
     def reason_against(self, name, is_named=False):
         """Why a proxy is not compared with this set-up; None when it is. Some are only when they have been asked for by name."""
+        if self.observed != (name == OBSERVED) and name != "asyncpingora":
+            return "is not what this row compares"
         if self.tls and name not in _SPEAKS_TLS:
             return "is not compared over TLS"
         if not self.tls and name == "nghttpx" and not is_named:
@@ -96,8 +102,8 @@ class Contestants:
 
     def _command(self, name, port, origin, setup):
         values = {"port": port, "origin": origin, "threads": setup.threads}
-        if name == "asyncpingora":
-            return self._own(port, origin, setup)
+        if name in ("asyncpingora", OBSERVED):
+            return self._own(port, origin, setup) + (self._watching() if name == OBSERVED else [])
         if name == "nginx":
             values["listen"] = "ssl http2" if setup.tls else ""
             values["tls"] = configurations.NGINX_TLS if setup.tls else ""
@@ -128,6 +134,9 @@ class Contestants:
         if setup.upstream != "h1":
             command += ["--upstream-http", "h2"]
         return command + os.environ.get("ASYNCPINGORA_ARGS", "").split()
+
+    def _watching(self):
+        return ["--metrics", f"{HOST}:{processes.free_port()}", "--access-log", os.path.join(self._directory, "access.log")]
 
     def _peer(self, name, values):
         binary, threads = self._tools[name], values["threads"]

@@ -2,6 +2,7 @@
 
 _NAMES = {
     "asyncpingora": "AsyncPingora",
+    "asyncpingora-observed": "AsyncPingora, observed",
     "nginx": "nginx",
     "haproxy": "HAProxy",
     "nghttpx": "nghttpx",
@@ -34,10 +35,12 @@ def tables(results, workloads, specials):
         if rows:
             parts.append(f"{title}:\n\n{_table(heading, rows)}")
 
-    requests = [workload for workload in measured if workload.unit == "request"]
+    requests = [workload for workload in measured if workload.unit == "request" and not workload.setup.observed]
     for setting, has_tls in (("without TLS", False), ("over TLS", True)):
         chosen = [workload for workload in requests if workload.setup.tls == has_tls]
         add(f"CPU microseconds per request, {setting}", "workload", "cpu_us_per_request", 2, chosen)
+    observed = [workload for workload in measured if workload.setup.observed]
+    add("CPU microseconds per request, without and with metrics and access log", "workload", "cpu_us_per_request", 2, observed)
     handshakes = [workload for workload in measured if workload.unit == "handshake"]
     add("TLS handshakes per CPU second", "", "per_cpu_second", 0, handshakes)
 

@@ -4,9 +4,11 @@ import statistics
 from xml.sax.saxutils import escape
 
 OURS = "asyncpingora"
+OBSERVED = "asyncpingora-observed"
 FLOOR = "forwarder"
 _COLOURS = {
     "asyncpingora": "#e8590c",
+    "asyncpingora-observed": "#ffa94d",
     "forwarder": "#868e96",
     "nginx": "#2f9e44",
     "haproxy": "#1971c2",
@@ -109,6 +111,9 @@ def verdicts(results):
             ours = median(row, OURS, "cpu_us_per_request")
             if workload in ("small-64", "small-512") and FLOOR in row:
                 check(f"{workload}: CPU per request to the C floor's", ours / median(row, FLOOR, "cpu_us_per_request"), 1.15, " x")
+            if OBSERVED in row:
+                check(f"{workload}: CPU per request to that without", median(row, OBSERVED, "cpu_us_per_request") / ours, 1.05, " x")
+                check(f"{workload}: failed requests with it", row[OBSERVED]["failed"], 0)
             is_handshake = workload.startswith("handshake")
             unit = "handshake" if is_handshake else "request"
             for peer in ("nginx",) if is_handshake else ("haproxy", "nginx", "nghttpx"):

@@ -26,7 +26,8 @@ class Tools:
         self.missing.update({name: "not installed" for name, path in self._paths.items() if path is None})
         own = os.environ.get("ASYNCPINGORA_DEMO") or os.path.join(REPOSITORY, ".build", "release", "Demo")
         self._paths["asyncpingora"] = own if os.access(own, os.X_OK) else None
-        self.missing["asyncpingora"] = "no release binary (swift build -c release --product Demo)"
+        self._paths["asyncpingora-observed"] = self._paths["asyncpingora"]
+        self.missing["asyncpingora"] = self.missing["asyncpingora-observed"] = "no release binary (swift build -c release --product Demo)"
         for name, libraries in _OWN.items():
             self._paths[name] = self._build(name, libraries)
         with open(self.grpc_request, "wb") as file:

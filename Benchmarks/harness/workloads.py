@@ -131,6 +131,7 @@ WORKLOADS = [
     WrkWorkload("response-1m", "1 MB responses", path="/1m"),
     WrkWorkload("close", "Connection: close from clients", headers=(("Connection", "close"),)),
     WrkWorkload("threads-2", "small keep-alive, 64 clients, 2 threads", Setup(threads=2)),
+    WrkWorkload("observed", "small keep-alive, 64 clients, metrics and access log", Setup(observed=True)),
     H2LoadWorkload("tls-h1", "TLS, HTTP/1.1: small keep-alive, 64 clients", clients=64, streams=1, protocol="http/1.1"),
     H2LoadWorkload("tls-h2", "TLS, HTTP/2: small, 16 clients of 16 streams"),
     H2LoadWorkload(

@@ -120,7 +120,7 @@ let package = Package(
         ),
         .testTarget(
             name: "PrometheusMetricsTests",
-            dependencies: ["PrometheusMetrics", "AsyncTransport", coreMetrics],
+            dependencies: ["PrometheusMetrics", "AsyncTransport", "CAllocationCounter", coreMetrics],
             swiftSettings: strict
         ),
         .testTarget(

@@ -67,8 +67,7 @@ struct Assembly {
         metricsService == nil ? nil : ServiceMetrics(service: service)
     }
 
-    /// Adds the origin.
-
+    /// Adds the origin; the handle is for services that depend on it.
     func addOrigin(
         listeners: Listeners,
         threadCount: Int?

@@ -18,6 +18,7 @@ let strict: [SwiftSetting] = [
 
 let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-http-types")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let tracing: Target.Dependency = .product(name: "Tracing", package: "swift-distributed-tracing")
 let coreMetrics: Target.Dependency = .product(name: "CoreMetrics", package: "swift-metrics")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -41,6 +42,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+        .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.3"),
     ],
     targets: [
         // C, at the bottom: system calls, the vectorised head scanner, OpenSSL and nghttp2.
@@ -61,7 +63,9 @@ let package = Package(
         ),
         .target(
             name: "AsyncPingora",
-            dependencies: ["AsyncConnectors", "AsyncTransport", "HTTPCodecs", coreMetrics, httpTypes, logging],
+            dependencies: [
+                "AsyncConnectors", "AsyncTransport", "HTTPCodecs", coreMetrics, httpTypes, logging, tracing,
+            ],
             swiftSettings: strict
         ),
         .target(name: "PrometheusMetrics", dependencies: ["AsyncTransport", coreMetrics], swiftSettings: strict),
@@ -114,7 +118,9 @@ let package = Package(
             name: "AsyncPingoraTests",
             dependencies: [
                 "AsyncPingora", "AsyncPingoraTesting", "AsyncConnectors", "AsyncTransport", "HTTPCodecs", "Demo",
-                "CAllocationCounter", coreMetrics, logging, .product(name: "MetricsTestKit", package: "swift-metrics"),
+                "CAllocationCounter", coreMetrics, logging, tracing,
+                .product(name: "MetricsTestKit", package: "swift-metrics"),
+                .product(name: "InMemoryTracing", package: "swift-distributed-tracing"),
             ],
             swiftSettings: strict
         ),

@@ -2,6 +2,7 @@ public import AsyncConnectors
 public import AsyncTransport
 internal import HTTPCodecs
 public import Logging
+public import Tracing
 
 /// What the exchanges of one connection share.
 public final class HttpConnectionContext {
@@ -117,18 +118,29 @@ public struct HttpApp<App: HttpServerApp>: ServerApp {
     public let metrics: ServiceMetrics?
     let optionsSource: ServerOptionsSource
     private let observers: [any ExchangeObserver]
+    private let tracing: TracerSource
     private let logger: Logger
 
     /// Makes an app for a listening service.
+    ///
+    /// - Parameters:
+    ///   - app: what gets the exchanges.
+    ///   - options: how connections are timed, limited and kept.
+    ///   - observers: who is told of each exchange when it has ended.
+    ///   - metrics: what the service is measured with; nil leaves it unmeasured.
+    ///   - tracer: what traces the exchanges; nil takes the one that the program has bootstrapped when the first comes, if it has.
+    ///   - logger: where requests that cannot be read are logged, and what ``Session/logger`` is made of.
     public init(
         _ app: App,
         options: HttpServerOptions = HttpServerOptions(),
         observers: [any ExchangeObserver] = [],
         metrics: ServiceMetrics? = nil,
+        tracer: (any Tracer)? = nil,
         logger: Logger = Logger(label: "AsyncPingora.HttpApp")
     ) {
         self.app = app
-        optionsSource = ServerOptionsSource(options)
+        optionsSource = ServerOptionsSource(options, logger: logger)
+        tracing = TracerSource(tracer)
         self.metrics = metrics
         self.observers = if let metrics { observers + [metrics] } else { observers }
         self.logger = logger
@@ -188,13 +200,37 @@ public struct HttpApp<App: HttpServerApp>: ServerApp {
     func serve(_ downstream: any DownstreamSession, connection: HttpConnectionContext, drain: DrainState) async {
         let session = Session(downstream: downstream, drain: drain)
         observers.begin(session)
-        if downstream.requestMethod == .connect, !downstream.options.allowsConnect {
-            session.disableKeepAlive()
-            await session.answer(status: 405)
+        if let tracer = tracing.tracer {
+            await serve(session, connection: connection, tracer: tracer)
+        } else if refusesConnect(session) {
+            await refuseConnect(session)
         } else {
             await app.process(session, connection: connection)
         }
         observers.end(session)
+    }
+
+    @inline(never)  // a frame of its own: it is not needed without a tracer
+    private func serve(_ session: Session, connection: HttpConnectionContext, tracer: any Tracer) async {
+        let trace = ExchangeTrace(tracer, session)
+        session.trace = trace
+        await InstrumentationContext.$current.withValue(trace.context) {
+            if refusesConnect(session) {
+                await refuseConnect(session)
+            } else {
+                await app.process(session, connection: connection)
+            }
+        }
+        trace.end(session)
+    }
+
+    private func refusesConnect(_ session: Session) -> Bool {
+        session.downstream.requestMethod == .connect && !session.options.allowsConnect
+    }
+
+    private func refuseConnect(_ session: Session) async {
+        session.disableKeepAlive()
+        await session.answer(status: 405)
     }
 
     private func state(of connection: ServerConnection) -> HTTP1ConnectionState {
@@ -217,7 +253,10 @@ public struct HttpApp<App: HttpServerApp>: ServerApp {
             downstream.abort()
             return
         }
-        logger.debug("refused a request with \(status): \(error)")
+        logger.debug(
+            "refused a request with \(status): \(error)",
+            metadata: downstream.clientAddress.map { ["client": .string("\($0)")] }
+        )
         downstream.keepsAlive = false
         let session = Session(downstream: downstream, drain: drain)
         session.failure = error

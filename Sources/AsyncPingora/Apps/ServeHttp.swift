@@ -47,7 +47,12 @@ public struct HttpServer<Server: ServeHttp>: HttpServerApp {
 
     private func fail(_ session: Session, error: PingoraError) async {
         let status = ErrorResponse.status(for: error)
-        if error.source != .downstream { logger.error("\(error), status: \(status), \(session.requestSummary)") }
+        if error.source != .downstream {
+            logger.error(
+                "\(error), status: \(status), \(session.requestSummary)",
+                metadata: session.logMetadata
+            )
+        }
         session.disableKeepAlive()
         await session.answer(status: status)
         if !session.downstream.isResponseComplete { session.downstream.abort() }

@@ -107,6 +107,7 @@ extension HttpProxy {
                 client: clientVersion,
                 upstream: upstream.version
             )
+            session.trace?.inject(into: &request, upstreamVersion: upstream.version)
         } catch {
             throw PingoraError(.invalidHTTPHeader(error), source: .downstream, context: "request head")
         }

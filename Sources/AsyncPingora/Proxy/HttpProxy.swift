@@ -131,6 +131,7 @@ public final class HttpProxy<Proxy: ProxyHttp>: HttpServerApp {
         }
         session.upstreamPeer = peer
         session.timings.note(.peerChosen)
+        session.trace?.beginAttempt(session, peer: peer)
         do throws(PingoraError) {
             let parker = session.downstream.parker
             let lease: Connector.Lease
@@ -141,7 +142,9 @@ public final class HttpProxy<Proxy: ProxyHttp>: HttpServerApp {
             }
             session.timings.note(.connected)
             try await use(lease, session: session, peer: peer, context: &context)
+            session.trace?.endAttempt(session, error: nil)
         } catch {
+            session.trace?.endAttempt(session, error: error)
             guard mayTryAgain(session, after: error) else { throw error }
             session.wantsAnotherAttempt = true
         }
@@ -153,7 +156,7 @@ public final class HttpProxy<Proxy: ProxyHttp>: HttpServerApp {
             session.responseStatus == nil, session.canReplayRequest
         else { return false }
         session.attemptFailures.append(error)
-        logger.warning("attempt \(session.attemptCount) failed, trying again: \(error)")
+        logger.warning("attempt \(session.attemptCount) failed, trying again: \(error)", metadata: session.logMetadata)
         return true
     }
 
@@ -226,7 +229,11 @@ public final class HttpProxy<Proxy: ProxyHttp>: HttpServerApp {
             let summary = proxy.requestSummary(session, context: context)
             // A client that leaves is everyday business.
             let level: Logger.Level = error.source == .downstream && status == 0 ? .debug : .error
-            logger.log(level: level, "\(error), status: \(status), tries: \(session.attemptCount), \(summary)")
+            logger.log(
+                level: level,
+                "\(error), status: \(status), tries: \(session.attemptCount), \(summary)",
+                metadata: session.logMetadata
+            )
         }
     }
 }

@@ -1,6 +1,7 @@
 public import AsyncConnectors
 public import AsyncTransport
 public import Logging
+public import Tracing
 
 /// A service that accepts connections and gives each to its app, in a child task.
 public actor ListeningService<App: ServerApp>: Service {
@@ -95,6 +96,7 @@ public actor ListeningService<App: ServerApp>: Service {
 ///   - proxyOptions: limits on attempts, and what is passed on.
 ///   - observers: who is told of each exchange when it has ended.
 ///   - metrics: what the service is measured with; nil leaves it unmeasured.
+///   - tracer: what traces the exchanges; nil takes the one that the program has bootstrapped when the first comes, if it has.
 ///   - logger: where failed requests and what the proxy itself has to say are logged.
 /// - Returns: the service, to be added to a ``Server``.
 public func httpProxyService<Proxy: ProxyHttp>(
@@ -108,13 +110,21 @@ public func httpProxyService<Proxy: ProxyHttp>(
     proxyOptions: HttpProxyOptions = HttpProxyOptions(),
     observers: [any ExchangeObserver] = [],
     metrics: ServiceMetrics? = nil,
+    tracer: (any Tracer)? = nil,
     logger: Logger = Logger(label: "AsyncPingora.HttpProxy")
 ) -> ListeningService<HttpApp<HttpProxy<Proxy>>> {
     let connector = Connector(options: connectorOptions, workerCount: threadCount ?? ServiceExecutor.availableCoreCount)
     let app = HttpProxy(proxy, connector: connector, options: proxyOptions, logger: logger)
     return ListeningService(
         name: name,
-        app: HttpApp(app, options: serverOptions, observers: observers, metrics: metrics, logger: logger),
+        app: HttpApp(
+            app,
+            options: serverOptions,
+            observers: observers,
+            metrics: metrics,
+            tracer: tracer,
+            logger: logger
+        ),
         listeners: listeners,
         threadCount: threadCount,
         flavor: flavor
@@ -132,6 +142,7 @@ public func httpService<Server: ServeHttp>(
     modules: HttpModules = HttpModules(),
     observers: [any ExchangeObserver] = [],
     metrics: ServiceMetrics? = nil,
+    tracer: (any Tracer)? = nil,
     logger: Logger = Logger(label: "AsyncPingora.HttpServer")
 ) -> ListeningService<HttpApp<HttpServer<Server>>> {
     ListeningService(
@@ -141,6 +152,7 @@ public func httpService<Server: ServeHttp>(
             options: serverOptions,
             observers: observers,
             metrics: metrics,
+            tracer: tracer,
             logger: logger
         ),
         listeners: listeners,

@@ -9,8 +9,8 @@ package protocol DownstreamSession: AnyObject {
     var request: RequestHeader { get set }
     var parker: Parker { get }
     var options: HttpServerOptions { get set }
-    /// The options' durations, ready for use.
-    var timeouts: ServerTimeouts { get }
+    /// The options, with what is made of them.
+    var shared: SharedServerOptions { get }
     var clientAddress: SocketAddress? { get }
     var serverAddress: SocketAddress? { get }
     /// What was agreed on in the client's TLS handshake; nil in the clear.
@@ -67,6 +67,8 @@ package protocol DownstreamSession: AnyObject {
 }
 
 extension DownstreamSession {
+    /// The options' durations, ready for use.
+    package var timeouts: ServerTimeouts { shared.timeouts }
     package var holdsBuffer: Bool { false }
     package var hasInput: Bool { false }
     package func letHeadGo() -> Bool { false }

@@ -10,9 +10,8 @@ package final class HTTP1ServerSession: DownstreamSession {
     package let parker: Parker
     package var options: HttpServerOptions {
         get { shared.options }
-        set { shared = SharedServerOptions(newValue) }
+        set { shared = SharedServerOptions(newValue, logger: shared.logger) }
     }
-    package var timeouts: ServerTimeouts { shared.timeouts }
     package var request: RequestHeader {
         get { received ?? RequestHeader() }
         _modify {
@@ -32,7 +31,7 @@ package final class HTTP1ServerSession: DownstreamSession {
     private var exchange = Exchange()
     private var head: HeadProgress?
     let optionsSource: ServerOptionsSource
-    var shared: SharedServerOptions
+    package internal(set) var shared: SharedServerOptions
     private let drain: DrainState
 
     /// What belongs to the exchange under way.

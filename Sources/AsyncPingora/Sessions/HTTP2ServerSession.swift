@@ -10,9 +10,8 @@ package final class HTTP2ServerSession: DownstreamSession {
     package let parker: Parker
     package var options: HttpServerOptions {
         get { shared.options }
-        set { shared = SharedServerOptions(newValue) }
+        set { shared = SharedServerOptions(newValue, logger: shared.logger) }
     }
-    package var timeouts: ServerTimeouts { shared.timeouts }
     package var request: RequestHeader
     package let clientAddress: SocketAddress?
     package let serverAddress: SocketAddress?
@@ -24,7 +23,7 @@ package final class HTTP2ServerSession: DownstreamSession {
     package private(set) var bodyBytesReceived: UInt64 = 0
     package private(set) var bodyBytesSent: UInt64 = 0
 
-    private var shared: SharedServerOptions
+    package private(set) var shared: SharedServerOptions
     private let stream: HTTP2Stream
     private var outgoing = HTTP2Outgoing()
     /// Bytes of the request that have been read and are not yet credit for the client.

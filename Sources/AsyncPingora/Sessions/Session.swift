@@ -2,6 +2,7 @@ public import AsyncConnectors
 public import AsyncTransport
 public import HTTPCodecs
 public import HTTPTypes
+internal import Logging
 
 /// One exchange with a client, as callbacks see it: its request, and the way to answer it.
 ///
@@ -40,6 +41,11 @@ public final class Session {
     var wantsAnotherAttempt = false
     /// Whether any of the request may have reached the upstream of the last attempt.
     var hasSentToUpstream = false
+
+    /// The exchange's spans; nil when nothing is traced.
+    var trace: ExchangeTrace?
+    /// What log lines carry, once somebody has asked.
+    var ownLogMetadata: Logger.Metadata?
 
     /// The key that was made up for a WebSocket of an HTTP/2 client's, to check the upstream's answer by.
     var webSocketNonce: String?

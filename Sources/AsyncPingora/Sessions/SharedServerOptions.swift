@@ -1,21 +1,25 @@
 internal import AsyncTransport
+package import Logging
 internal import Synchronization
 
 /// Options that many sessions have in common, held once for all of them.
 package final class SharedServerOptions: Sendable {
     package let options: HttpServerOptions
     package let timeouts: ServerTimeouts
+    package let logger: Logger
     /// Which of a ``ServerOptionsSource``'s they are; those that a session was given for itself are newer than all.
     let generation: Int
 
-    package init(_ options: HttpServerOptions) {
+    package init(_ options: HttpServerOptions, logger: Logger) {
         self.options = options
+        self.logger = logger
         timeouts = ServerTimeouts(options)
         generation = .max
     }
 
-    fileprivate init(_ options: HttpServerOptions, generation: Int) {
+    fileprivate init(_ options: HttpServerOptions, logger: Logger, generation: Int) {
         self.options = options
+        self.logger = logger
         timeouts = ServerTimeouts(options)
         self.generation = generation
     }
@@ -28,8 +32,8 @@ package final class ServerOptionsSource: Sendable {
     private let newest: Lock<SharedServerOptions>
     private let generation = Atomic<Int>(0)
 
-    package init(_ options: HttpServerOptions) {
-        newest = Lock(SharedServerOptions(options, generation: 0))
+    package init(_ options: HttpServerOptions, logger: Logger) {
+        newest = Lock(SharedServerOptions(options, logger: logger, generation: 0))
     }
 
     package var current: SharedServerOptions { newest.withLock { $0 } }
@@ -37,7 +41,7 @@ package final class ServerOptionsSource: Sendable {
     /// Replaces the options, for connections and requests that begin from now on.
     package func replace(_ options: HttpServerOptions) {
         newest.withLock { newest in
-            newest = SharedServerOptions(options, generation: newest.generation + 1)
+            newest = SharedServerOptions(options, logger: newest.logger, generation: newest.generation + 1)
             generation.store(newest.generation, ordering: .relaxed)
         }
     }

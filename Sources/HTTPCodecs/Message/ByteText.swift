@@ -80,7 +80,7 @@ func withDecimal<Result>(_ value: Int, _ body: (UnsafeRawBufferPointer) -> Resul
 
 extension String {
     /// The text with control characters written as `\u{1b}`: a terminal or a log line must not be steered by a peer.
-    var escapingControls: String {
+    package var escapingControls: String {
         guard unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else { return self }
         return unicodeScalars.reduce(into: "") { text, scalar in
             if scalar.properties.generalCategory == .control {

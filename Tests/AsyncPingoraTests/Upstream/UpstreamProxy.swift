@@ -4,6 +4,7 @@ import AsyncPingoraTesting
 import AsyncTransport
 import HTTPCodecs
 import Logging
+import Tracing
 
 /// What a test of the upstream side sets up: which peers the proxy asks, and what it decides about failures.
 struct UpstreamSetup: Sendable {
@@ -22,6 +23,8 @@ struct UpstreamSetup: Sendable {
     var proxy = HttpProxyOptions()
     var observers: [any ExchangeObserver] = []
     var metrics: ServiceMetrics?
+    var tracer: (any Tracer)?
+    var logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     /// Encrypts the clients' connections; nil leaves them in the clear.
     var tls: TLSAcceptor?
 
@@ -258,7 +261,7 @@ func withUpstreamProxy(
         UpstreamProxy(setup: setup, journal: journal),
         connector: connector,
         options: setup.proxy,
-        logger: quiet
+        logger: setup.logger
     )
     var listeners = Listeners()
     if let acceptor = setup.tls { listeners.addTLS(loopback, acceptor: acceptor) } else { listeners.add(loopback) }
@@ -269,7 +272,8 @@ func withUpstreamProxy(
             options: setup.server,
             observers: setup.observers,
             metrics: setup.metrics,
-            logger: quiet
+            tracer: setup.tracer,
+            logger: setup.logger
         ),
         listeners: listeners,
         threadCount: setup.threads,

@@ -41,6 +41,9 @@ public struct Deadline: Hashable, Comparable, Sendable {
         ThreadContext.withCurrent { $0?.reactor.now } ?? cnbio_monotonic_nanoseconds()
     }
 
+    /// Now, on the system's CLOCK_MONOTONIC, whatever the worker's clock says.
+    package static var systemNanoseconds: UInt64 { cnbio_monotonic_nanoseconds() }
+
     /// Orders deadlines by time.
     public static func < (left: Deadline, right: Deadline) -> Bool { left.nanoseconds < right.nanoseconds }
 }

@@ -10,9 +10,20 @@ internal import Synchronization
     private let slot: UnsafeMutablePointer<ReadinessSlot>
     /// The address as bound: a port 0 has become the kernel's choice.
     package let address: SocketAddress
-    private let isClosed = Lock(false)
-    /// Whether another process has the socket, or may have it.
-    private let isShared = Atomic<Bool>(false)
+    private let shared = Atomic<Bool>(false)
+    private let state = Lock(State())
+
+    private struct State {
+        var isClosed = false
+        /// Where it is registered.
+        var reactor: Reactor?
+    }
+
+    /// Whether another process has the socket, or may have it: what is done to the socket itself would be done to that one's.
+    package var isShared: Bool {
+        get { shared.load(ordering: .acquiring) }
+        set { shared.store(newValue, ordering: .releasing) }
+    }
 
     /// Binds and listens.
     ///
@@ -31,8 +42,39 @@ internal import Synchronization
         unsafe slot = ReadinessTable.slot(of: descriptor)
     }
 
+    /// Takes over a socket that listens already, for another process has bound it.
+    ///
+    /// The options that concern its connections and its queue are set again, for they may have changed.
+    /// - Throws: ``TransportError`` when it is no such socket, or an option cannot be set; it is closed then.
+    package init(adopting passed: PassedDescriptor, options: ListenerOptions = ListenerOptions()) throws(TransportError)
+    {
+        let address = try passed.listeningAddress()
+        if let path = address.unixPath {
+            let result = unsafe cnbio_chmod(path, options.unixPermissions)
+            // The file may be another user's, or gone: that is no reason not to serve who connects.
+            guard result == 0 || result == -EPERM || result == -ENOENT else {
+                throw TransportError(.option, errno: -result, detail: "permissions of \(path)")
+            }
+        }
+        try options.connection.apply(to: passed.number, family: address.family)
+        let result = cnbio_listen(passed.number, Int32(clamping: options.backlog))
+        guard result == 0 else { throw TransportError(.listen, errno: -result, detail: address.description) }
+        self.address = address
+        descriptor = passed.take()
+        unsafe slot = ReadinessTable.slot(of: descriptor)
+    }
+
     deinit {
         close()
+    }
+
+    /// Another descriptor of the same socket, to be passed on; nil when this one is closed.
+    package func duplicate() throws(TransportError) -> PassedDescriptor? {
+        // Under the lock: once it is closed, its number may be anything's.
+        let copy = state.withLock { $0.isClosed ? nil : fcntl(descriptor, F_DUPFD_CLOEXEC, 0) }
+        guard let copy else { return nil }
+        guard copy >= 0 else { throw TransportError(.socket, errno: EMFILE, detail: "copy of \(address)") }
+        return PassedDescriptor(copy)
     }
 
     private static func open(
@@ -80,7 +122,15 @@ internal import Synchronization
     package func register(parker: Parker) throws(TransportError) {
         unsafe slot.pointee.reset(readable: true, writable: false)
         unsafe slot.pointee.setParker(parker)
-        try unsafe Reactor.ofCurrentThread.add(descriptor, slot: slot)
+        let reactor = Reactor.ofCurrentThread
+        try unsafe reactor.add(descriptor, slot: slot)
+        state.withLock { $0.reactor = reactor }
+    }
+
+    /// Undoes ``register(parker:)``: another task may register it then.
+    package func unregister() {
+        unsafe slot.pointee.setParker(nil)
+        state.withLock { $0.reactor.take() }?.remove(descriptor)
     }
 
     /// What came of trying to accept.
@@ -130,19 +180,20 @@ internal import Synchronization
     package func stopQueueing() {
         // The poller may not have told yet of those who wait.
         unsafe slot.pointee.keepReadable()
-        if !isShared.load(ordering: .acquiring) { cnbio_stop_queueing(descriptor, address.family) }
+        if !isShared { cnbio_stop_queueing(descriptor, address.family) }
     }
 
-    /// Stops listening.
+    /// Stops listening, unless another process has the socket as well: what waits in its queue is that one's then.
     ///
     /// A Unix-domain socket's path stays, for it may be another listener's by now.
     package func close() {
-        let isFirst = isClosed.withLock { (closed: inout Bool) in
-            defer { closed = true }
-            return !closed
-        }
-        if isFirst {
+        state.withLock { (state: inout State) in
+            guard !state.isClosed else { return }
+            state.isClosed = true
             unsafe slot.pointee.setParker(nil)
+            // A socket that others have too stays registered when it is closed, and each of its connections would wake this process.
+            state.reactor?.remove(descriptor)
+            state.reactor = nil
             cnbio_close(descriptor)
         }
     }

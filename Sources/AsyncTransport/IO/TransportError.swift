@@ -5,7 +5,8 @@ public struct TransportError: Error, Equatable, Sendable, CustomStringConvertibl
     /// What was being done.
     public struct Operation: Equatable, Sendable {
         private enum Code: String {
-            case socket, bind, listen, accept, connect, read, write, option, poller, thread, resolve, address, tls
+            case socket, bind, listen, accept, connect, read, write, option, poller, thread, resolve, address, tls,
+                file, process, identity
         }
 
         private let code: Code
@@ -35,6 +36,13 @@ public struct TransportError: Error, Equatable, Sendable, CustomStringConvertibl
         public static let address = Operation(code: .address)
         /// Agreeing on TLS, or decrypting and encrypting with it.
         public static let tls = Operation(code: .tls)
+
+        /// Opening or changing a file.
+        public static let file = Operation(code: .file)
+        /// Starting a process.
+        public static let process = Operation(code: .process)
+        /// Finding or becoming a user or group.
+        public static let identity = Operation(code: .identity)
 
         /// The operation's name, without dynamic parts.
         public var name: String { code.rawValue }
@@ -83,6 +91,11 @@ extension TransportError {
     package static func timedOut(_ operation: Operation) -> TransportError {
         TransportError(operation, errno: ETIMEDOUT)
     }
+
+    /// Whether somebody else has the address.
+    package var isInUse: Bool { errno == EADDRINUSE }
+    /// Whether as many as may do wait to be accepted already.
+    package var isQueueFull: Bool { errno == EAGAIN }
 
     package static func cancelled(_ operation: Operation) -> TransportError {
         TransportError(operation, errno: ECANCELED)

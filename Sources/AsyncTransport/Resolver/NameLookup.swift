@@ -149,7 +149,7 @@ package final class NameLookup: Sendable {
         _ addresses: UnsafePointer<cares_address>?,
         _ count: Int
     ) -> NameLookup.Outcome {
-        // SAFETY: c-ares passes so many addresses, and a constant text for each status.
+        // SAFETY: c-ares passes so many addresses, each of which begins with a sockaddr_storage, and a constant text for each status.
         if cares_is_absent(status) { return .absent }
         guard status == 0 else {
             return .failed(unsafe String(cString: cares_error(status)), isTimeout: cares_is_timeout(status))
@@ -159,9 +159,8 @@ package final class NameLookup: Sendable {
         for index in 0..<count {
             guard let address = unsafe addresses.map({ unsafe $0 + index }) else { break }
             seconds = min(seconds, Int(unsafe address.pointee.ttl))
-            let parsed = unsafe withUnsafePointer(to: address.pointee.address) {
-                unsafe SocketAddress(native: $0, length: address.pointee.length)
-            }
+            let native = unsafe UnsafeRawPointer(address).assumingMemoryBound(to: sockaddr_storage.self)
+            let parsed = unsafe SocketAddress(native: native, length: address.pointee.length)
             if let parsed, !found.contains(parsed) { found.append(parsed) }
         }
         return found.isEmpty ? .absent : .found(found, seconds: max(seconds, 0))

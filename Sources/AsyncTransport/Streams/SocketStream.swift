@@ -4,8 +4,8 @@ internal import Glibc
 /// A connected TCP or Unix-domain socket.
 @safe package final class SocketStream: ByteStream {
     // SAFETY: `slot` points into the readiness table, which is never freed.
-    private let slot: UnsafeMutablePointer<ReadinessSlot>
-    private var descriptor: Int32
+    let slot: UnsafeMutablePointer<ReadinessSlot>
+    private(set) var descriptor: Int32
     private var reactor: Reactor
     package private(set) var parker: Parker?
     private var knownPeer: SocketAddress?

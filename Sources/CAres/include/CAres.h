@@ -3,14 +3,14 @@
 #define CARES_SHIM_H
 
 #include <stdbool.h>
-#include <sys/socket.h>
 
 typedef struct cares_resolver cares_resolver;
 
-/// An address of a name, and for how many seconds it may be kept.
+/// An address of a name, and for how many seconds it may be kept. It begins with a sockaddr_storage as bytes: a second module
+/// that declares the system's type would make Swift's compiler unsure whose it is.
 typedef struct cares_address {
-    struct sockaddr_storage address;
-    socklen_t length;
+    _Alignas(8) unsigned char address[128];
+    unsigned length;
     int ttl;
 } cares_address;
 

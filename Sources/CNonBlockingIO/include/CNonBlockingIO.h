@@ -113,6 +113,68 @@ const char *cnbio_unix_path(const struct sockaddr_storage *address);
 int cnbio_resolve(const char *host, uint16_t port, struct sockaddr_storage *addresses, socklen_t *lengths, int capacity);
 const char *cnbio_resolve_error(int code);
 
+// MARK: - Handing descriptors over
+
+/// As many as Linux takes in one message (SCM_MAX_FD).
+#define CNBIO_DESCRIPTORS_PER_MESSAGE 253
+/// Sends bytes, and descriptors with the first of them. Returns how many bytes went.
+ssize_t cnbio_send_descriptors(int fd, const void *bytes, size_t count, const int *descriptors, size_t descriptor_count);
+/// Receives bytes and the descriptors that came with them, close-on-exec; `descriptors` has room for one message's.
+/// -EMFILE when this process may not open as many: none is kept then.
+ssize_t cnbio_receive_descriptors(int fd, void *bytes, size_t count, int *descriptors, size_t *descriptor_count);
+/// Which process is at the other end of a Unix-domain socket, or was when the connection was made.
+int cnbio_peer_credentials(int fd, pid_t *pid, uid_t *uid);
+/// Makes a descriptor that was inherited non-blocking and close-on-exec; -EINVAL if it is not a listening stream socket.
+int cnbio_adopt_listener(int fd);
+
+/// Which file a path led to.
+struct cnbio_file {
+    dev_t device;
+    ino_t inode;
+};
+/// Listens at a path with mode 0600, and says which file that made. A socket that nobody listens on is removed first; -EADDRINUSE
+/// when somebody does, -EEXIST when something else is there.
+int cnbio_private_listener(const char *path, struct cnbio_file *file);
+/// Removes the file, unless another has taken its place.
+void cnbio_unlink_file(const char *path, struct cnbio_file file);
+int cnbio_chown(const char *path, uid_t user, gid_t group);
+uid_t cnbio_effective_user(void);
+/// A datagram socket for cnbio_notify, non-blocking.
+int cnbio_notify_socket(void);
+/// Sends a datagram to a path, or to a name in the abstract namespace, which begins with @.
+int cnbio_notify(int fd, const char *address, const char *message, size_t count);
+
+// MARK: - Background
+
+/// Starts this program again, with the same arguments, in a session of its own and without input. `output` becomes its output
+/// and error output, or -1 leaves them. What it reports can be read from `report`.
+int cnbio_respawn(int output, int *report, pid_t *child);
+/// Where a process that was started so reports; negative in any other process.
+int cnbio_respawned_report(void);
+/// Reads a line; 0 when the other end has closed without one, -ETIMEDOUT. Blocks.
+ssize_t cnbio_read_report(int fd, char *text, size_t capacity, int timeout_ms);
+void cnbio_write_report(int fd, const char *text, size_t count);
+/// Opens a file to append to, made with mode 0640; a pipe without a reader is an error.
+int cnbio_open_log(const char *path);
+/// Makes a descriptor the output and error output.
+int cnbio_replace_output(int fd);
+int cnbio_change_directory(const char *path);
+
+// MARK: - User
+
+/// -ENOENT when there is none of that name.
+int cnbio_find_user(const char *name, uid_t *user, gid_t *group);
+int cnbio_find_group(const char *name, gid_t *group);
+/// Becomes the user with its further groups, for good, in all threads; without a name only the group changes.
+int cnbio_become(const char *name, uid_t user, gid_t group);
+
+// MARK: - Pid file
+
+/// Writes this process's number; a file that is there is renamed to PATH.old first.
+int cnbio_pid_file_write(const char *path);
+/// Removes the file if it is still this process's, be it as PATH.old; after a failure the one that it replaced comes back if its process lives.
+void cnbio_pid_file_remove(const char *path, bool has_failed);
+
 // MARK: - Files and signals
 
 int cnbio_unlink(const char *path);

@@ -46,19 +46,35 @@ public struct Listeners: Sendable {
         endpoints.append(Endpoint(address: address, options: options, tls: acceptor))
     }
 
-    /// Binds every address and starts to listen.
+    /// Listens on every address: on a socket that `table` has for it, else on one that is bound now.
     ///
-    /// - Throws: ``TransportError`` naming the address that cannot be had; none stays bound then.
-    func build() throws(TransportError) -> [TransportStack] {
+    /// - Parameters:
+    ///   - service: who will listen.
+    ///   - table: where sockets come from, and where those that are used are noted.
+    /// - Returns: one endpoint per socket: more than addresses when several were inherited for one.
+    /// - Throws: ``TransportError`` naming the address that cannot be had; none stays open then.
+    package func build(for service: String, table: ListenerTable) throws(TransportError) -> [TransportStack] {
         var stacks: [TransportStack] = []
-        for endpoint in endpoints {
-            stacks.append(
-                TransportStack(
-                    socket: try ListeningSocket(address: endpoint.address, options: endpoint.options),
-                    tls: endpoint.tls
-                )
-            )
+        var open: [ListenerTable.Open] = []
+        func add(_ socket: ListeningSocket, _ endpoint: Endpoint, staysShared: Bool = false) {
+            stacks.append(TransportStack(socket: socket, tls: endpoint.tls))
+            open.append(.init(service: service, requested: endpoint.address, socket: socket, staysShared: staysShared))
         }
+        func adopt(for endpoint: Endpoint) throws(TransportError) -> Bool {
+            guard let passed = table.take(endpoint.address, for: service) else { return false }
+            let socket = try ListeningSocket(adopting: passed.descriptor, options: endpoint.options)
+            socket.isShared = true
+            add(socket, endpoint, staysShared: passed.staysShared)
+            return true
+        }
+        for endpoint in endpoints {
+            if try adopt(for: endpoint) { continue }
+            add(try ListeningSocket(address: endpoint.address, options: endpoint.options), endpoint)
+        }
+        for endpoint in endpoints {
+            while try adopt(for: endpoint) {}
+        }
+        table.note(open)
         return stacks
     }
 }

@@ -24,6 +24,10 @@ struct RunProgress {
     var failure: ServerError?
     /// How many services are being prepared or run.
     var liveCount = 0
+    /// Whether it waits for what its process is given: the sockets of another one.
+    var isTakingOver = false
+    /// Whether it has said that it serves.
+    var hasAnnounced = false
     /// How many of the order have been prepared, or are being.
     var preparedCount = 0
     /// Hooks that run, and whether they are to run once more.
@@ -38,6 +42,8 @@ struct RunProgress {
 
 extension Server {
     enum Event {
+        case inherited((any Error)?)
+        case announced((any Error)?)
         case prepared(Int, (any Error)?)
         case ready(Int)
         case ended(Int, (any Error)?)
@@ -53,10 +59,11 @@ extension Server {
     func supervise(_ signals: any SignalSource, on control: any TaskExecutor) async {
         await withTaskGroup(of: Event.self) { tasks in
             tasks.addTask(executorPreference: control) { .signal(await signals.next()) }
-            prepareNext(&tasks)
+            inherit(&tasks, control)
             while !isOver, let event = await tasks.next() {
                 if Task.isCancelled { endFast(&tasks) }
                 handle(event, &tasks, signals, control)
+                if phase == .running { announce(&tasks, control) }
             }
             if !progress.isEnding { enter(.shutdownStarted) }
             enter(.shutdownRuntimes)
@@ -71,11 +78,18 @@ extension Server {
     private func handle(_ event: Event, _ tasks: inout Tasks, _ signals: any SignalSource, _ control: any TaskExecutor)
     {
         switch event {
+        case .inherited(let error):
+            progress.liveCount -= 1
+            progress.isTakingOver = false
+            if let error { fail(.process(error), &tasks, control) }
+            prepareNext(&tasks, control)
+        case .announced(let error):
+            if let error { fail(.process(error), &tasks, control) }
         case .prepared(let index, let error):
             progress.liveCount -= 1
             units[index].state = error == nil && !progress.isEnding ? .waiting : .ended
             if let error { fail(.service(name: name(index), stage: .start, reason: error), &tasks, control) }
-            prepareNext(&tasks)
+            prepareNext(&tasks, control)
         case .ready(let index):
             becomeReady(index)
             startServices(&tasks)
@@ -105,10 +119,46 @@ extension Server {
 
     // MARK: - Start
 
+    /// Takes over what the process is given, before any service asks for it.
+    private func inherit(_ tasks: inout Tasks, _ control: any TaskExecutor) {
+        progress.liveCount += 1
+        progress.isTakingOver = true
+        let process = process
+        tasks.addTask(executorPreference: control) {
+            do {
+                try await process.inherit()
+                return .inherited(nil)
+            } catch {
+                return .inherited(error)
+            }
+        }
+    }
+
+    /// Tells who waits for it that the services serve, once; from then on systemd gets its signs of life.
+    private func announce(_ tasks: inout Tasks, _ control: any TaskExecutor) {
+        guard !progress.hasAnnounced else { return }
+        progress.hasAnnounced = true
+        let (process, executors) = (process, units.compactMap(\.context?.executor))
+        tasks.addTask(executorPreference: control) {
+            do {
+                try await process.servicesAreReady()
+                await process.watch(executors)
+                return .announced(nil)
+            } catch {
+                return .announced(error)
+            }
+        }
+    }
+
     /// Has the next service acquire what it needs; when all have, starts those that depend on nothing.
-    private func prepareNext(_ tasks: inout Tasks) {
+    private func prepareNext(_ tasks: inout Tasks, _ control: any TaskExecutor) {
         guard !progress.isEnding else { return }
         guard progress.preparedCount < units.count else {
+            do {
+                try process.servicesArePrepared()
+            } catch {
+                return fail(.process(error), &tasks, control)
+            }
             enter(.bootstrapComplete)
             startServices(&tasks)
             enterRunningIfReady()
@@ -147,6 +197,7 @@ extension Server {
             ),
             logger: logger,
             drain: DrainState(patience: configuration.lastRequestTimeout.wholeNanoseconds),
+            listeners: process.listeners,
             readiness: unit.readiness
         )
     }
@@ -240,6 +291,7 @@ extension Server {
     private func endGracefully(handedOver: Bool = false, _ tasks: inout Tasks, _ control: any TaskExecutor) {
         progress.end = .graceful(handedOver: handedOver)
         enter(.shutdownStarted)
+        process.stops()
         for index in units.indices where units[index].state == .waiting { units[index].state = .ended }
         drainServices()
         enter(.shutdownGracePeriod)
@@ -265,7 +317,10 @@ extension Server {
 
     private func endFast(_ tasks: inout Tasks) {
         if case .fast = progress.end { return }
-        if !progress.isEnding { enter(.shutdownStarted) }
+        if !progress.isEnding {
+            enter(.shutdownStarted)
+            process.stops()
+        }
         progress.end = .fast
         for index in units.indices where units[index].state == .waiting { units[index].state = .ended }
         tasks.cancelAll()
@@ -292,6 +347,10 @@ extension Server {
     }
 
     private func terminate(_ tasks: inout Tasks, _ control: any TaskExecutor) {
+        guard !progress.isTakingOver else {
+            logger.notice("asked to end before it has begun")
+            return endFast(&tasks)
+        }
         guard !progress.isEnding else {
             logger.notice("asked to end for a second time: what is in flight is dropped")
             endFast(&tasks)
@@ -303,7 +362,7 @@ extension Server {
     }
 
     private func upgrade(_ tasks: inout Tasks, _ control: any TaskExecutor) {
-        guard let handler = upgradeHandler else { return terminate(&tasks, control) }
+        guard let handler = upgradeHandler ?? process.upgradeHandler else { return terminate(&tasks, control) }
         guard phase == .running else {
             logger.warning("asked to upgrade while \(phase.rawValue): ignored")
             return
@@ -335,8 +394,10 @@ extension Server {
             return
         }
         progress.hooks[kind] = false
-        let (hooks, logger) = (hooks[kind, default: []], logger)
+        let (hooks, logger, process) = (hooks[kind, default: []], logger, process)
         tasks.addTask(executorPreference: control) {
+            process.begins(kind)
+            defer { process.hasDone(kind) }
             for hook in hooks {
                 do {
                     try await hook()

@@ -1,29 +1,9 @@
-public import AsyncTransport
+internal import AsyncTransport
 internal import Glibc
 public import Logging
 
 /// A process's services: starts them in the order of their dependencies, does what signals ask for, and ends them together.
 public actor Server {
-    /// What holds for all services unless they say otherwise.
-    public struct Configuration: Sendable {
-        /// Threads per service; nil is one per core.
-        public var threadCount: Int?
-        /// How a service's threads share its tasks.
-        public var flavor = ExecutorFlavor.pinned
-        /// How long a graceful end waits for what is in flight.
-        ///
-        /// It ends as soon as the last of it does. Default 300 s.
-        public var gracePeriod: Duration = .seconds(300)
-        /// How long a connection may take, once a graceful end has begun, to send a request that may have been on its way by then.
-        ///
-        /// Counts from when the connection was last answered, or accepted: one that has been idle for longer is closed at once.
-        /// Default 500 ms.
-        public var lastRequestTimeout: Duration = .milliseconds(500)
-
-        /// Makes the defaults.
-        public init() {}
-    }
-
     /// What is called when a signal asks for it, on a thread of the server's own.
     public typealias Hook = @Sendable () async throws -> Void
 
@@ -38,6 +18,7 @@ public actor Server {
 
     let configuration: Configuration
     let logger: Logger
+    let process: ServerProcess
     let graph = ServiceGraph()
     var units: [Unit] = []
     var progress = RunProgress()
@@ -51,6 +32,7 @@ public actor Server {
     public init(configuration: Configuration = Configuration(), logger: Logger = Logger(label: "AsyncPingora.Server")) {
         self.configuration = configuration
         self.logger = logger
+        process = ServerProcess(configuration, logger: logger)
     }
 
     /// Adds a service, before ``run(signals:)``.
@@ -89,7 +71,8 @@ public actor Server {
     /// Has `handler` called at ``ServerSignal/upgrade``: it gives the listeners to a new process.
     ///
     /// When it returns, the new process accepts connections, and this one ends gracefully. When it throws, the error is logged and
-    /// the server goes on as it is. Without a handler the signal is a ``ServerSignal/gracefulShutdown``.
+    /// the server goes on as it is. Without a handler that is done as ``Configuration/upgradeSocket`` says; without that, too, the signal
+    /// is a ``ServerSignal/gracefulShutdown``.
     public func onUpgrade(_ handler: @escaping Hook) {
         upgradeHandler = handler
     }
@@ -134,7 +117,11 @@ public actor Server {
             control.shutdown()
         }
         await supervise(signals, on: control.nextExecutor())
-        if let failure = progress.failure { throw failure }
+        let failure = progress.failure
+        await withTaskGroup(of: Void.self) { [process] group in
+            group.addTask(executorPreference: control.nextExecutor()) { await process.hasEnded(failure) }
+        }
+        if let failure { throw failure }
     }
 
     func enter(_ phase: ExecutionPhase) {

@@ -14,6 +14,8 @@ public enum ServerError: Error, CustomStringConvertible {
     case service(name: String, stage: Stage, reason: any Error)
     /// A service returned before it was ready, so that those that depend on it can never run.
     case endedBeforeReady(service: String)
+    /// The process could not take over from another one, write its pid file, or become another user.
+    case process(any Error)
     /// Services depend on each other in a circle, which is named from one of them to itself.
     case dependencyCycle([String])
 
@@ -23,6 +25,7 @@ public enum ServerError: Error, CustomStringConvertible {
         case .service(let name, .start, let reason): "service '\(name)' cannot start: \(reason)"
         case .service(let name, .run, let reason): "service '\(name)' failed: \(reason)"
         case .endedBeforeReady(let service): "service '\(service)' ended before it was ready"
+        case .process(let reason): "\(reason)"
         case .dependencyCycle(let names):
             "services depend on each other in a circle: \(names.joined(separator: " -> "))"
         }

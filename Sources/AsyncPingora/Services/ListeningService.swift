@@ -48,7 +48,7 @@ public actor ListeningService<App: ServerApp>: Service {
 
     /// Binds its addresses.
     public func prepare(_ context: ServiceContext) async throws {
-        let stacks = try listeners.build()
+        let stacks = try listeners.build(for: name, table: context.listeners)
         self.stacks.withLock { $0 = stacks }
         for stack in stacks { context.logger.info("\(name) listens on \(stack.address)") }
     }

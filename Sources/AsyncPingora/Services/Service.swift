@@ -46,12 +46,21 @@ public struct ServiceContext: Sendable {
     /// For the service's log lines.
     public let logger: Logger
     package let drain: DrainState
+    /// The sockets of the server's listeners.
+    package let listeners: ListenerTable
     private let readiness: Readiness
 
-    init(executor: ServiceExecutor, logger: Logger, drain: DrainState, readiness: Readiness) {
+    init(
+        executor: ServiceExecutor,
+        logger: Logger,
+        drain: DrainState,
+        listeners: ListenerTable,
+        readiness: Readiness
+    ) {
         self.executor = executor
         self.logger = logger
         self.drain = drain
+        self.listeners = listeners
         self.readiness = readiness
     }
 

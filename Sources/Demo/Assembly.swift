@@ -31,7 +31,7 @@ struct Assembly {
         LoggingSystem.bootstrap { AdjustableLogHandler(StreamLogHandler.standardError(label: $0), level: level) }
         self.process = process
         source = try process.load(sections: ConfigurationSections(DemoSection.section), adjusting: adjust)
-        server = Server(configuration: source.initial.server)
+        server = try process.makeServer(source)
         await source.follow(level)
         metricsService = source.initial.metricsAddress.map { [source] address in
             MetricsOptions.start(address, options: source.initial.listener)

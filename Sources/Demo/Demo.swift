@@ -28,14 +28,16 @@ struct Both: AsyncParsableCommand {
     var listen: ListenAddress?
 
     @OptionGroup var tls: TLSListenOptions
+    @OptionGroup var server: ServerOptions
     @OptionGroup var threads: ThreadOptions
     @OptionGroup var metrics: MetricsOptions
     @OptionGroup var process: ProcessOptions
 
     func run() async throws {
-        let (threads, metrics) = (threads, metrics)
+        let (threads, server, metrics) = (threads, server, metrics)
         let assembly = try await Assembly(process) { configuration in
             threads.apply(to: &configuration, service: "proxy")
+            server.apply(to: &configuration)
             metrics.apply(to: &configuration)
         }
         var behind = Listeners()

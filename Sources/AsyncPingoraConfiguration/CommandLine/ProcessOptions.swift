@@ -10,7 +10,7 @@ public import Logging
 ///
 ///         func run() async throws {
 ///             let source = try process.load()
-///             let server = Server(configuration: source.initial.server)
+///             let server = try process.makeServer(source)
 ///             …
 ///             try await process.run(server, source)
 ///         }
@@ -40,6 +40,9 @@ public struct ProcessOptions: ParsableArguments {
     )
     public var logLevel: Logger.Level?
 
+    /// Where and as whom the program runs, and which process it replaces.
+    @OptionGroup public var placement: PlacementOptions
+
     /// Makes options that have not been parsed.
     public init() {}
 
@@ -62,16 +65,29 @@ public struct ProcessOptions: ParsableArguments {
         sections: ConfigurationSections = ConfigurationSections(),
         adjusting adjust: @escaping @Sendable (inout ServerConfiguration) -> Void = { _ in }
     ) throws -> ConfigurationSource {
-        let logLevel = logLevel
+        let (logLevel, placement) = (logLevel, placement)
         do throws(ConfigurationError) {
             return try ConfigurationSource(file: configurationFile, sections: sections, verifiesFiles: isTest) {
                 if let logLevel { $0.logLevel = logLevel }
+                placement.apply(to: &$0.process)
                 adjust(&$0)
             }
         } catch {
             StandardError.writeLine(error.description)
             throw ExitCode.failure
         }
+    }
+
+    /// Makes the server.
+    ///
+    /// With `--daemon` the call returns in the background process alone, so there is little that should come before it.
+    /// - Parameter source: what it is configured by.
+    /// - Returns: a server without services.
+    /// - Throws: what is wrong with the options, or why the program cannot go to the background.
+    public func makeServer(_ source: ConfigurationSource) throws -> Server {
+        var configuration = source.initial.server
+        if !isTest { try placement.place(source.initial.process, &configuration) }
+        return Server(configuration: configuration)
     }
 
     /// Runs a server whose services are there, until it ends; SIGHUP reads the configuration again.

@@ -100,13 +100,13 @@ public struct ProcessSettings: Hashable, Sendable {
     public var isDaemon = false
     /// The file that a daemon's standard error is appended to; nil leaves it (`error_log`).
     public var errorLog: String?
-    /// The file that a daemon writes its process number to (`pid_file`); nil writes none.
+    /// The file that holds the process's number while it runs (`pid_file`); nil writes none.
     public var pidFile: String?
-    /// The Unix-domain socket over which listeners are handed to a new process (`upgrade_sock`); nil is the program's choice.
+    /// The Unix-domain socket over which listeners are handed to a new process (`upgrade_sock`); nil hands nothing over.
     public var upgradeSocket: String?
-    /// Whom a daemon runs as; nil changes nothing (`user`).
+    /// Who the process becomes when its addresses are bound; nil changes nothing (`user`).
     public var user: String?
-    /// The group that a daemon runs as; nil is the user's (`group`).
+    /// The group that it changes to then; nil is the user's (`group`).
     public var group: String?
     /// Where a daemon works; nil changes nothing (`working_directory`).
     public var workingDirectory: String?

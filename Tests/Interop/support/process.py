@@ -31,7 +31,7 @@ class Program:
         with open(self._log, encoding="utf-8", errors="replace") as file:
             return file.read()
 
-    def wait_for(self, pattern, count=1):
+    def wait_for(self, pattern, count=1, patience=PATIENCE):
         """The matches of a pattern in the log, when there are enough."""
 
         def found():
@@ -44,7 +44,7 @@ class Program:
             return None
 
         try:
-            return wait_until(found, f"{pattern!r} in the log")
+            return wait_until(found, f"{pattern!r} in the log", patience)
         except AssertionError as error:
             raise AssertionError(f"{error}; the log:\n{self.log()[-4000:]}") from None
 

@@ -58,6 +58,12 @@ uint64_t cnbio_monotonic_nanoseconds(void) { return nanoseconds(CLOCK_MONOTONIC)
 
 uint64_t cnbio_monotonic_coarse_nanoseconds(void) { return nanoseconds(CLOCK_MONOTONIC_COARSE); }
 
+int64_t cnbio_realtime_nanoseconds(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_REALTIME, &time);
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
 int64_t cnbio_realtime_seconds(void) {
     struct timespec time;
     clock_gettime(CLOCK_REALTIME_COARSE, &time);

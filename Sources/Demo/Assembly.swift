@@ -44,7 +44,9 @@ struct Assembly {
     ///   - proxy: what it does.
     ///   - listeners: where clients connect.
     ///   - origin: a service of this process that must answer until the proxy's last request is done.
-    func addProxy(_ proxy: DemoProxy, listeners: Listeners, origin: ServiceHandle? = nil) async {
+    /// - Throws: one line when the access log cannot be opened.
+    func addProxy(_ proxy: DemoProxy, listeners: Listeners, origin: ServiceHandle? = nil) async throws {
+        let log = try await openAccessLog()
         let threads = configuration.threads(of: "proxy")
         let service = httpProxyService(
             name: "proxy",
@@ -55,6 +57,7 @@ struct Assembly {
             serverOptions: configuration.http,
             connectorOptions: configuration.connector,
             proxyOptions: configuration.proxy,
+            observers: log.map { [$0] } ?? [],
             metrics: instruments(of: "proxy")
         )
         await source.follow(service)
@@ -65,6 +68,19 @@ struct Assembly {
     /// What a service counts with; nil if nobody is told.
     private func instruments(of service: String) -> ServiceMetrics? {
         metricsService == nil ? nil : ServiceMetrics(service: service)
+    }
+
+    /// Opens the access log, if one is wanted; it is opened again when a signal asks for it.
+    private func openAccessLog() async throws -> AccessLog? {
+        guard let settings = configuration.accessLog else { return nil }
+        do {
+            let log = try AccessLog(settings.options)
+            await server.onReopenLogs { log.reopen() }
+            await server.onReload { log.reopen() }
+            return log
+        } catch {
+            throw ValidationErrorLine(message: "access log: \(error)")
+        }
     }
 
     /// Adds the origin; the handle is for services that depend on it.

@@ -31,14 +31,16 @@ struct Both: AsyncParsableCommand {
     @OptionGroup var server: ServerOptions
     @OptionGroup var threads: ThreadOptions
     @OptionGroup var metrics: MetricsOptions
+    @OptionGroup var accessLog: AccessLogOptions
     @OptionGroup var process: ProcessOptions
 
     func run() async throws {
-        let (threads, server, metrics) = (threads, server, metrics)
+        let (threads, server, metrics, accessLog) = (threads, server, metrics, accessLog)
         let assembly = try await Assembly(process) { configuration in
             threads.apply(to: &configuration, service: "proxy")
             server.apply(to: &configuration)
             metrics.apply(to: &configuration)
+            accessLog.apply(to: &configuration)
         }
         var behind = Listeners()
         behind.add(ListenAddress.loopback(port: 0).address)
@@ -60,7 +62,7 @@ struct Both: AsyncParsableCommand {
             settings.alpn = .http2OrHTTP1
             try await assembly.addTLS(encrypted, settings, to: &front)
         }
-        await assembly.addProxy(
+        try await assembly.addProxy(
             DemoProxy(findUpstream: { await origin.addresses.first }),
             listeners: front,
             origin: handle
@@ -86,19 +88,22 @@ struct ProxyCommand: AsyncParsableCommand {
     @OptionGroup var upstreamOptions: UpstreamOptions
     @OptionGroup var threads: ThreadOptions
     @OptionGroup var metrics: MetricsOptions
+    @OptionGroup var accessLog: AccessLogOptions
     @OptionGroup var process: ProcessOptions
 
     func run() async throws {
-        let (threads, server, upstreamOptions, metrics) = (threads, server, upstreamOptions, metrics)
+        let (threads, server, upstreamOptions) = (threads, server, upstreamOptions)
+        let (metrics, accessLog) = (metrics, accessLog)
         let assembly = try await Assembly(process) { configuration in
             metrics.apply(to: &configuration)
+            accessLog.apply(to: &configuration)
             threads.apply(to: &configuration, service: "proxy")
             server.apply(to: &configuration)
             upstreamOptions.apply(to: &configuration.upstream)
         }
         let listeners = try await assembly.listeners(listen, tls, standard: .loopback(port: 6_188))
         let proxy = try await assembly.proxy(to: upstream, upstreamTLS)
-        await assembly.addProxy(proxy, listeners: listeners)
+        try await assembly.addProxy(proxy, listeners: listeners)
         try await assembly.run()
     }
 }

@@ -59,9 +59,9 @@ class Starter:
     def _log(self, name):
         return self.directory / f"{name}-{next(self._numbers)}.log"
 
-    def demo(self, role, *arguments, tls=False):
+    def demo(self, role, *arguments, tls=False, **options):
         certificate = self.certificates.good if tls else None
-        program = Demo(role, self._log(role), *arguments, certificate=certificate)
+        program = Demo(role, self._log(role), *arguments, certificate=certificate, **options)
         self._started.append(program.stop)
         return program
 

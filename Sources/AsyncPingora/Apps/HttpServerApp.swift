@@ -46,6 +46,9 @@ public protocol ServerApp: Sendable {
 
     /// What has become of its upstream connections, asked for now and then while the service is measured; nil if it has none.
     func poolFacts() async -> PoolFacts?
+
+    /// Is called when the last connection of the service has ended.
+    func serviceEnded()
 }
 
 /// Why an app returns from a connection.
@@ -65,6 +68,8 @@ extension ServerApp {
     public var metrics: ServiceMetrics? { nil }
     /// Has no upstream connections.
     public func poolFacts() async -> PoolFacts? { nil }
+    /// Does nothing.
+    public func serviceEnded() {}
 }
 
 /// A connection that a listener has accepted.
@@ -153,9 +158,17 @@ public struct HttpApp<App: HttpServerApp>: ServerApp {
         optionsSource.replace(options)
     }
 
-    /// Runs what the app runs beside its listeners.
+    /// Runs what the app and its observers run beside the listeners.
     public func runAlongside() async {
-        await app.runAlongside()
+        await withDiscardingTaskGroup { group in
+            for observer in observers { group.addTask { await observer.runAlongside() } }
+            await app.runAlongside()
+        }
+    }
+
+    /// Tells the observers.
+    public func serviceEnded() {
+        for observer in observers { observer.serviceEnded() }
     }
 
     /// What has become of the app's upstream connections.

@@ -7,6 +7,21 @@ public protocol ExchangeObserver: Sendable {
     /// Runs on the worker that served the exchange: it must neither block nor keep the session.
     /// ``Session/timings`` and ``Session/failure`` tell how it went.
     func exchangeEnded(_ session: Session)
+
+    /// Runs beside the listeners of each service that it observes, for as long as the service does; cancelled then.
+    func runAlongside() async
+
+    /// Is called when a service has ended, after the last of its exchanges.
+    ///
+    /// Runs on a worker of the service, which serves nobody any more: it may block for a short while.
+    func serviceEnded()
+}
+
+extension ExchangeObserver {
+    /// Returns at once.
+    public func runAlongside() async {}
+    /// Does nothing.
+    public func serviceEnded() {}
 }
 
 extension [any ExchangeObserver] {

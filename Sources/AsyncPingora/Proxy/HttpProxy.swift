@@ -141,6 +141,7 @@ public final class HttpProxy<Proxy: ProxyHttp>: HttpServerApp {
                 lease = try await connect(to: peer, session: session, context: &context)
             }
             session.timings.note(.connected)
+            session.isUpstreamReused = lease.isReused
             try await use(lease, session: session, peer: peer, context: &context)
             session.trace?.endAttempt(session, error: nil)
         } catch {

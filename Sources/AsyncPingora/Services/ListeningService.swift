@@ -58,6 +58,7 @@ public actor ListeningService<App: ServerApp>: Service {
         let app = app
         let stacks = stacks.withLock { $0 }
         let counts = counts
+        defer { app.serviceEnded() }
         try await withThrowingTaskGroup(of: Void.self) { group in
             // Ends with the listeners: connections in flight still use what it looks after.
             group.addTask { await app.runAlongside() }

@@ -7,6 +7,8 @@ package import HTTPCodecs
 /// Nothing here waits; see ``BodyEvent``.
 package protocol DownstreamSession: AnyObject {
     var request: RequestHeader { get set }
+    /// Whether there is one: not when what came could not be read.
+    var hasRequest: Bool { get }
     var parker: Parker { get }
     var options: HttpServerOptions { get set }
     /// The options, with what is made of them.
@@ -69,6 +71,7 @@ package protocol DownstreamSession: AnyObject {
 extension DownstreamSession {
     /// The options' durations, ready for use.
     package var timeouts: ServerTimeouts { shared.timeouts }
+    package var hasRequest: Bool { true }
     package var holdsBuffer: Bool { false }
     package var hasInput: Bool { false }
     package func letHeadGo() -> Bool { false }

@@ -40,3 +40,8 @@ extension HTTP1ServerSession {
         parser = HTTP1.HeadParser(limits: shared.options.limits)
     }
 }
+
+extension HTTP1ServerSession {
+    /// Whether there is a request: what was refused may not even have had a head.
+    package var hasRequest: Bool { received != nil }
+}

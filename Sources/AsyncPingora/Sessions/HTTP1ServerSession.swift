@@ -22,7 +22,7 @@ package final class HTTP1ServerSession: DownstreamSession {
     }
     package private(set) var requestCount = 0
 
-    private var received: RequestHeader?
+    private(set) var received: RequestHeader?
     private var input = MessageInput()
     private var output = OutputQueue()
     var parser: HTTP1.HeadParser

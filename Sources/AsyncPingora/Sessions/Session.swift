@@ -18,6 +18,8 @@ public final class Session {
     public internal(set) var upstreamPeer: HttpPeer?
     /// What was agreed on in the TLS handshake with the upstream that the request was sent to last; nil in the clear.
     public internal(set) var upstreamTLS: TLSDigest?
+    /// Whether the connection to the upstream that the request was sent to last had been used before.
+    public internal(set) var isUpstreamReused = false
     /// Body bytes received from the upstream, without framing.
     public internal(set) var upstreamBodyBytesReceived: UInt64 = 0
     /// Body bytes queued for upstreams, without framing, those of attempts that failed included.
@@ -84,6 +86,8 @@ public final class Session {
         _modify { yield &downstream.request }
     }
 
+    /// Whether there is a request: not in the exchange that answers one that could not be read, whose ``request`` says nothing.
+    public var hasRequest: Bool { downstream.hasRequest }
     /// The client's address; nil when the kernel does not tell.
     public var clientAddress: SocketAddress? { downstream.clientAddress }
     /// The address that the client connected to.

@@ -214,7 +214,7 @@ extension ServerConfiguration {
         reader.section("access_log") { reader in
             var settings = AccessLogSettings(path: "-")
             reader.set(&settings.path, "path", .text("a path, or - for standard output"))
-            reader.set(&settings.format, "format", .text("a format: common, combined, json, or a pattern"))
+            reader.set(&settings.format, "format", .accessLogFormat)
             accessLog = settings
         }
         reader.section("admin") { $0.set(&adminAddress, "listen", .address) }
@@ -236,6 +236,14 @@ extension SectionReader {
 
 extension ValueKind where Value == Int {
     fileprivate static var threadCount: ValueKind { .integer(1...1_024) }
+}
+
+extension ValueKind where Value == String {
+    fileprivate static var accessLogFormat: ValueKind {
+        ValueKind(expected: "common, combined, json, json:FIELD,… or a pattern of known $variables") { scalar in
+            (try? AccessLogFormat(scalar.string)) == nil ? nil : scalar.string
+        }
+    }
 }
 
 extension ValueKind where Value == ExecutorFlavor {

@@ -127,4 +127,11 @@ public struct AccessLogSettings: Hashable, Sendable {
         self.path = path
         self.format = format
     }
+
+    /// The same for an ``/AsyncPingora/AccessLog``.
+    ///
+    /// - Throws: ``/AsyncPingora/AccessLogFormatError`` when there is no such format; one that was read from a file is checked already.
+    public var options: AccessLog.Options {
+        get throws { AccessLog.Options(.init(path), format: try AccessLogFormat(format)) }
+    }
 }

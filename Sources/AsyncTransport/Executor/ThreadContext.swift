@@ -1,4 +1,5 @@
 internal import CNonBlockingIO
+internal import Synchronization
 
 /// What belongs to one worker thread: found through a thread-local, touched by that thread alone.
 package final class ThreadContext {
@@ -9,6 +10,9 @@ package final class ThreadContext {
     let reactor: Reactor
     /// The thread's number within its executor, counted from 0.
     package let index: Int
+    /// The thread's number among all workers that the process has had.
+    private let number = ThreadContext.count.add(1, ordering: .relaxed).oldValue
+    private static let count = Atomic<Int>(1)
     let buffers = BufferPool()
     private var attachment: AnyObject?
 
@@ -50,6 +54,9 @@ package final class ThreadContext {
 
     /// The calling worker's number within its executor; nil elsewhere.
     package static var currentIndex: Int? { withCurrent { $0?.index } }
+
+    /// The calling worker's number among all workers that the process has had, from 1; 0 elsewhere.
+    package static var currentNumber: Int { withCurrent { $0?.number ?? 0 } }
 
     /// The executor that the calling worker belongs to; nil elsewhere.
     package static var currentExecutor: (any TaskExecutor)? { withCurrent { $0?.taskExecutor } }

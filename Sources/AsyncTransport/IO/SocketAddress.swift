@@ -101,6 +101,49 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// Appends the numeric host, without brackets; `unix:` for a Unix-domain socket.
+    package func writeHost(to buffer: TextBuffer) {
+        switch value {
+        case .ipv4(let bits, _):
+            for shift in stride(from: UInt32(0), to: 32, by: 8) {
+                if shift > 0 { buffer.append(UInt8(ascii: ".")) }
+                buffer.append(decimal: UInt64(UInt32(littleEndian: bits) >> shift & 0xFF))
+            }
+        case .ipv6:
+            // SAFETY: the call writes at most 64 bytes, and says how many.
+            unsafe withNative { native, _ in
+                unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { text in
+                    guard let base = text.baseAddress else { return }
+                    let length = unsafe cnbio_address_text(native, base, 64)
+                    guard length > 0 else { return }
+                    buffer.append(
+                        unsafe RawSpan(_unsafeBytes: UnsafeRawBufferPointer(start: base, count: Int(length)))
+                    )
+                }
+            }
+        case .unix:
+            buffer.append("unix:")
+        }
+    }
+
+    /// Appends what ``description`` is; others may have chosen the path of a Unix-domain socket, so it is escaped.
+    package func write(to buffer: TextBuffer, escapedAs escape: TextBuffer.Escape) {
+        switch value {
+        case .ipv4(_, let port):
+            writeHost(to: buffer)
+            buffer.append(UInt8(ascii: ":"))
+            buffer.append(decimal: UInt64(port))
+        case .ipv6(_, _, let port):
+            buffer.append(UInt8(ascii: "["))
+            writeHost(to: buffer)
+            buffer.append("]:")
+            buffer.append(decimal: UInt64(port))
+        case .unix(let path):
+            buffer.append("unix:")
+            buffer.append(path, escapedAs: escape, limit: 1_024)
+        }
+    }
+
     var isUnix: Bool { if case .unix = value { true } else { false } }
 
     var family: Int32 {

@@ -6,7 +6,7 @@ public struct TransportError: Error, Equatable, Sendable, CustomStringConvertibl
     public struct Operation: Equatable, Sendable {
         private enum Code: String {
             case socket, bind, listen, accept, connect, read, write, option, poller, thread, resolve, address, tls,
-                file, process, identity
+                file, process, identity, open
         }
 
         private let code: Code
@@ -34,6 +34,8 @@ public struct TransportError: Error, Equatable, Sendable, CustomStringConvertibl
         public static let resolve = Operation(code: .resolve)
         /// Understanding an address.
         public static let address = Operation(code: .address)
+        /// Opening a file.
+        public static let open = Operation(code: .open)
         /// Agreeing on TLS, or decrypting and encrypting with it.
         public static let tls = Operation(code: .tls)
 

@@ -50,6 +50,8 @@ static inline uint64_t cnbio_event_token(const struct epoll_event *event) { retu
 uint64_t cnbio_monotonic_nanoseconds(void);
 /// CLOCK_MONOTONIC_COARSE in nanoseconds: the same clock as of the last timer interrupt (1 to 10 ms ago), for a few ns.
 uint64_t cnbio_monotonic_coarse_nanoseconds(void);
+/// CLOCK_REALTIME in nanoseconds.
+int64_t cnbio_realtime_nanoseconds(void);
 /// CLOCK_REALTIME in whole seconds.
 int64_t cnbio_realtime_seconds(void);
 
@@ -174,6 +176,17 @@ int cnbio_become(const char *name, uid_t user, gid_t group);
 int cnbio_pid_file_write(const char *path);
 /// Removes the file if it is still this process's, be it as PATH.old; after a failure the one that it replaced comes back if its process lives.
 void cnbio_pid_file_remove(const char *path, bool has_failed);
+
+// MARK: - Files that lines are appended to
+
+/// Opens a file for appending and makes it if there is none; a FIFO without a reader is ENXIO.
+int cnbio_open_append(const char *path, unsigned mode);
+bool cnbio_is_regular_file(int fd);
+/// Waits until `fd` takes bytes or has failed: 1 then, 0 after the timeout.
+int cnbio_wait_writable(int fd, int timeout_ms);
+ssize_t cnbio_write(int fd, const void *bytes, size_t count);
+/// Cuts off the last `count` bytes, which the last `cnbio_write` wrote; EBUSY when they are not the end of a regular file.
+int cnbio_take_back(int fd, size_t count);
 
 // MARK: - Files and signals
 

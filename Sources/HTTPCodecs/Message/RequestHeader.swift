@@ -295,6 +295,11 @@ public struct RequestHeader: Sendable {
         return unsafe body(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
 
+    /// Calls `body` with the method's bytes.
+    package func withMethodBytes<Result>(_ body: (RawSpan) -> Result) -> Result {
+        unsafe withMethod { unsafe body(RawSpan(_unsafeBytes: $0)) }
+    }
+
     /// Takes over a head that has been scanned.
     mutating func adoptStartLine(_ bytes: UnsafePointer<UInt8>, state: chs_state) {
         version = state.minor_version == 0 ? .http10 : .http11

@@ -152,10 +152,10 @@ public enum HTTPDate {
 ///
 /// The arithmetic lets years begin in March, so that the leap day is the last of its year, and counts in eras of 400 years, after which
 /// the calendar repeats.
-private struct CivilDate: Equatable {
-    let year: Int
-    let month: Int
-    let day: Int
+package struct CivilDate: Equatable {
+    package let year: Int
+    package let month: Int
+    package let day: Int
 
     private static let daysPerEra: Int64 = 146_097
     // From 0000-03-01 to 1970-01-01.
@@ -167,7 +167,7 @@ private struct CivilDate: Equatable {
         self.day = day
     }
 
-    init(daysSinceEpoch days: Int64) {
+    package init(daysSinceEpoch days: Int64) {
         let shifted = days + Self.daysBeforeEpoch
         let era = shifted.flooringQuotient(dividingBy: Self.daysPerEra)
         let dayOfEra = Int(shifted - era * Self.daysPerEra)

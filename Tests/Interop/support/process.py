@@ -86,11 +86,11 @@ class Program:
 class Demo(Program):
     """`Demo proxy` or `Demo origin`, listening on ports of the kernel's choice."""
 
-    def __init__(self, role, log, *arguments, certificate=None):
-        options = ["--listen", "127.0.0.1:0"]
+    def __init__(self, role, log, *arguments, certificate=None, **options):
+        listen = ["--listen", "127.0.0.1:0"]
         if certificate is not None:
-            options += ["--tls-listen", "127.0.0.1:0", "--cert", certificate.chain, "--key", certificate.key]
-        super().__init__([DEMO, role, *options, *arguments], log)
+            listen += ["--tls-listen", "127.0.0.1:0", "--cert", certificate.chain, "--key", certificate.key]
+        super().__init__([DEMO, role, *listen, *arguments], log, **options)
         try:
             found = self.wait_for(r"listens on 127\.0\.0\.1:(\d+)", 1 if certificate is None else 2)
         except AssertionError:

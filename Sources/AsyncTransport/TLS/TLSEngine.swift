@@ -100,7 +100,7 @@ internal import COpenSSL
     /// Encrypts the first run of `plaintext` that has not been taken, one record's worth at most.
     func write(_ plaintext: inout OutputQueue, into output: inout OutputQueue) -> Step {
         collectSpill(into: &output)
-        ERR_clear_error()
+        OpenSSLErrors.forget()
         var result: Int32 = 0
         var count = 0
         _ = unsafe plaintext.take(upTo: Self.recordBytes) { run in
@@ -127,14 +127,14 @@ internal import COpenSSL
     func sayGoodbye(into output: inout OutputQueue) {
         guard hasShakenHands, !isBroken, !hasSentNotice else { return }
         hasSentNotice = true
-        ERR_clear_error()
+        OpenSSLErrors.forget()
         _ = unsafe SSL_shutdown(ssl)
-        ERR_clear_error()
+        OpenSSLErrors.forget()
         collectSpill(into: &output)
     }
 
     private func step(from input: IOBuffer?, into output: inout OutputQueue, _ body: () -> (Int32, Int)) -> Step {
-        ERR_clear_error()
+        OpenSSLErrors.forget()
         let waiting = input?.count ?? 0
         if let input {
             unsafe wire.pointee.input = UnsafePointer((input.base + input.start).assumingMemoryBound(to: UInt8.self))

@@ -64,20 +64,24 @@ package final class TLSStream: ByteStream {
         guard room > 0 else { return .moved(0) }
         var total = 0
         while total < room {
+            // OpenSSL is asked when there is something to decrypt: to learn that there is nothing costs it as much.
+            if received?.isEmpty != false, !engine.hasDecrypted {
+                guard total == 0 else { break }
+                guard try receive() else {
+                    // An answer, to a key update or a renegotiation, does not wait for news that may never come.
+                    if !outgoing.isEmpty { _ = try? flushMessages() }
+                    return .wouldBlock
+                }
+            }
             let before = outgoing.byteCount
             let step = engine.read(into: buffer, limit: room - total, from: received, answersInto: &outgoing)
             note(ciphertext: outgoing.byteCount - before)
             switch step {
             case .done(let count):
                 total += count
-            case .needsInput where total > 0:
-                releaseReceived()
-                return .moved(total)
             case .needsInput:
-                if try receive() { continue }
-                // An answer, to a key update or a renegotiation, does not wait for news that may never come.
-                if !outgoing.isEmpty { _ = try? flushMessages() }
-                return .wouldBlock
+                // What there was is part of a record, or a message to OpenSSL itself.
+                continue
             case .ended:
                 state = .ended
                 releaseReceived()

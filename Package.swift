@@ -45,13 +45,18 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-distributed-tracing", from: "1.7.3"),
     ],
     targets: [
-        // C, at the bottom: system calls, the vectorised head scanner, OpenSSL and nghttp2.
+        // C, at the bottom: system calls, the vectorised head scanner, memory, OpenSSL and nghttp2.
         .target(name: "CNonBlockingIO", cSettings: [.define("_GNU_SOURCE")]),
         .target(name: "CHTTPScanner", cSettings: [.define("_GNU_SOURCE")]),
+        .target(name: "CBlockCache", cSettings: [.define("_GNU_SOURCE")]),
         // The libraries' headers, and what in them Swift cannot call: macros and variadic functions.
-        .target(name: "COpenSSL", linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
+        .target(
+            name: "COpenSSL",
+            dependencies: ["CBlockCache"],
+            linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]
+        ),
         .target(name: "CAres", cSettings: [.define("_GNU_SOURCE")], linkerSettings: [.linkedLibrary("cares")]),
-        .target(name: "CNGHTTP2", linkerSettings: [.linkedLibrary("nghttp2")]),
+        .target(name: "CNGHTTP2", dependencies: ["CBlockCache"], linkerSettings: [.linkedLibrary("nghttp2")]),
 
         // The layers. Imports point down only.
         .target(name: "AsyncTransport", dependencies: ["CNonBlockingIO", "COpenSSL", "CAres"], swiftSettings: strict),

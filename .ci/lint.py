@@ -22,6 +22,7 @@ FUNCTION_LIMIT = 60
 
 # Imports point down only: a target may import the project's targets of a lower rank.
 LAYERS = {
+    "CBlockCache": -1,
     "CNonBlockingIO": 0,
     "CHTTPScanner": 0,
     "COpenSSL": 0,

@@ -1,9 +1,28 @@
 #include "COpenSSL.h"
 
-#include <openssl/core_names.h>
-#include <openssl/params.h>
+#include <CBlockCache.h>
 #include <string.h>
 #include <time.h>
+
+static void *allocate(size_t size, const char *file, int line) {
+    (void)file, (void)line;
+    return size == 0 ? NULL : cblock_allocate(size);
+}
+
+static void release(void *memory, const char *file, int line) {
+    (void)file, (void)line;
+    cblock_free(memory);
+}
+
+static void *resize(void *memory, size_t size, const char *file, int line) {
+    if (memory == NULL) return allocate(size, file, line);
+    if (size > 0) return cblock_resize(memory, size);
+    release(memory, file, line);
+    return NULL;
+}
+
+// OpenSSL takes other functions only before it has allocated anything. Its blocks stay `malloc`'s: it does not matter who frees them.
+__attribute__((constructor)) static void use_block_cache(void) { CRYPTO_set_mem_functions(allocate, resize, release); }
 
 void copenssl_initialize(void) {
     OPENSSL_init_ssl(OPENSSL_INIT_NO_ATEXIT, NULL);
@@ -148,15 +167,31 @@ int copenssl_ctx_add_authorities(SSL_CTX *context, BIO *pem, bool announces) {
 
 // MARK: - Tickets
 
-int copenssl_ticket_begin(EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, const unsigned char *keys, unsigned char *iv, int encrypts) {
-    if (encrypts && RAND_bytes(iv, 16) != 1) return 0;
-    OSSL_PARAM parameters[] = {
-        OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, (void *)(keys + 32), 32),
-        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, "SHA256", 0),
-        OSSL_PARAM_construct_end(),
-    };
-    return EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), NULL, keys, iv, encrypts) && EVP_MAC_CTX_set_params(mac, parameters);
+// The callback with an HMAC_CTX is deprecated in favour of one with an EVP_MAC_CTX, which looks its digest up by name for each ticket.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
+static CRYPTO_ONCE ticket_once = CRYPTO_ONCE_STATIC_INIT;
+static EVP_CIPHER *ticket_cipher;
+static EVP_MD *ticket_digest;
+
+static void fetch_ticket_algorithms(void) {
+    ticket_cipher = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
+    ticket_digest = EVP_MD_fetch(NULL, "SHA256", NULL);
 }
+
+void copenssl_ctx_set_ticket_callback(SSL_CTX *context, copenssl_ticket_callback callback) {
+    SSL_CTX_set_tlsext_ticket_key_cb(context, callback);
+}
+
+int copenssl_ticket_begin(EVP_CIPHER_CTX *cipher, HMAC_CTX *mac, const unsigned char *keys, unsigned char *iv, int encrypts) {
+    if (!CRYPTO_THREAD_run_once(&ticket_once, fetch_ticket_algorithms) || ticket_cipher == NULL || ticket_digest == NULL) return 0;
+    if (encrypts && RAND_bytes(iv, 16) != 1) return 0;
+    return EVP_CipherInit_ex(cipher, ticket_cipher, NULL, keys, iv, encrypts)
+        && HMAC_Init_ex(mac, keys + 32, 32, ticket_digest, NULL);
+}
+
+#pragma GCC diagnostic pop
 
 // MARK: - Certificates
 

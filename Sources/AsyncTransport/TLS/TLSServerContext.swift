@@ -90,7 +90,7 @@ internal import COpenSSL
         let ticketCount = settings.usesTickets || keeps ? max(settings.ticketCount, 0) : 0
         unsafe SSL_CTX_set_num_tickets(context, ticketCount)
         if settings.usesTickets {
-            unsafe SSL_CTX_set_tlsext_ticket_key_evp_cb(context, ServerCallbacks.ticket)
+            unsafe copenssl_ctx_set_ticket_callback(context, ServerCallbacks.ticket)
         } else {
             unsafe SSL_CTX_set_options(context, UInt64(1) << 14)  // SSL_OP_NO_TICKET, a macro with a cast
         }

@@ -5,6 +5,7 @@
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/sha.h>
@@ -57,8 +58,11 @@ int copenssl_ctx_add_authorities(SSL_CTX *context, BIO *pem, bool announces);
 
 // MARK: - Tickets
 
+/// What an SSL asks when it makes or reads a ticket: key name, vector, and the objects to prepare.
+typedef int (*copenssl_ticket_callback)(SSL *, unsigned char *, unsigned char *, EVP_CIPHER_CTX *, HMAC_CTX *, int);
+void copenssl_ctx_set_ticket_callback(SSL_CTX *context, copenssl_ticket_callback callback);
 /// Prepares to encrypt or decrypt a ticket: 32 bytes of key for AES-256-CBC, 32 for HMAC-SHA256; 1 on success.
-int copenssl_ticket_begin(EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, const unsigned char *keys, unsigned char *iv, int encrypts);
+int copenssl_ticket_begin(EVP_CIPHER_CTX *cipher, HMAC_CTX *mac, const unsigned char *keys, unsigned char *iv, int encrypts);
 
 // MARK: - Certificates
 

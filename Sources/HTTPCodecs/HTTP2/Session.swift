@@ -17,7 +17,7 @@ extension HTTP2 {
         public let role: Role
         /// What was given to `init`.
         public let settings: Settings
-        var streams = StreamTable()
+        var streams = StreamTable<StreamState>()
         var reader = HeadReader()
         /// Events that have not been handed over.
         var events: [Event] = []
@@ -100,11 +100,8 @@ extension HTTP2 {
             let options = unsafe settings.makeOptions()
             defer { unsafe nghttp2_option_del(options) }
             var made: OpaquePointer?
-            let result =
-                switch role {
-                case .client: unsafe nghttp2_session_client_new2(&made, Callbacks.shared.pointer, user, options)
-                case .server: unsafe nghttp2_session_server_new2(&made, Callbacks.shared.pointer, user, options)
-                }
+            let isServer: Int32 = role == .server ? 1 : 0
+            let result = unsafe cng_session_new(&made, isServer, Callbacks.shared.pointer, user, options)
             // There is no memory left, for which Swift has no other answer either.
             guard result == 0 else { fatalError("nghttp2 cannot make a session") }
             return unsafe made

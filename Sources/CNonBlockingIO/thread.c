@@ -1,11 +1,14 @@
 // Named joinable threads and the thread-locals: what tells a worker from any other thread, and a number for each.
 #include "CNonBlockingIO.h"
 
+#include <linux/futex.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 _Thread_local void *cnbio_thread_context = NULL;
 _Thread_local uint32_t cnbio_thread_number = 0;
@@ -56,3 +59,7 @@ int cnbio_thread_start(uint64_t *thread, const char *name, void (*body)(void *),
 int cnbio_thread_join(uint64_t thread) { return -pthread_join((pthread_t)thread, NULL); }
 
 bool cnbio_thread_is_current(uint64_t thread) { return pthread_equal((pthread_t)thread, pthread_self()) != 0; }
+
+void cnbio_wait_while_equal(const void *word, uint32_t value) { syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, value, NULL); }
+
+void cnbio_wake_one(const void *word) { syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1); }

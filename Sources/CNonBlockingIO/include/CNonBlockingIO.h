@@ -32,6 +32,11 @@ static inline uint32_t cnbio_get_thread_number(void) {
     return __builtin_expect(number != 0, 1) ? number : cnbio_number_thread();
 }
 
+/// Sleeps while the 32 bits at `word` are `value`, or for less: the caller looks again.
+void cnbio_wait_while_equal(const void *word, uint32_t value);
+/// Wakes one thread of this process that sleeps at `word`.
+void cnbio_wake_one(const void *word);
+
 /// Cores that this process may run on.
 int cnbio_available_core_count(void);
 

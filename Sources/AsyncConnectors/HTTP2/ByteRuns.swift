@@ -1,7 +1,7 @@
 package import AsyncTransport
 
 /// Bytes that wait, in order, in the pieces they came in.
-package struct ByteRuns {
+package struct ByteRuns: ~Copyable {
     // Most bodies are one piece: that costs no array.
     private var head: Bytes?
     private var rest: [Bytes] = []
@@ -18,9 +18,10 @@ package struct ByteRuns {
         byteCount += bytes.count
     }
 
-    mutating func append(_ other: consuming ByteRuns) {
+    /// Moves all of `other` behind what is there.
+    mutating func append(allOf other: inout ByteRuns) {
         if isEmpty {
-            self = other
+            swap(&self, &other)
             return
         }
         while let run = other.popFirst() { append(run) }

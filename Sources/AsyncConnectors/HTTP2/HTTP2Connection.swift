@@ -13,13 +13,11 @@ package final class HTTP2Connection {
     /// What concerns the connection as a whole, for the owner to look at.
     package private(set) var notices = Notices()
 
-    private var streams: [HTTP2.StreamID: HTTP2Stream] = [:]
-    /// Streams whose task has ended, and wants nothing of what comes.
-    private var detached: Set<HTTP2.StreamID> = []
-    /// Streams that have left all they have to say, and when the peer last took any of it, in nanoseconds.
-    private var unwatched: [HTTP2.StreamID: UInt64] = [:]
+    private var streams = HTTP2.StreamTable<OpenStream>()
+    /// Streams that have left all they have to say, to a peer that has not taken all of it.
+    private var unwatchedCount = 0
     /// Upgrades that wait to learn from the server's settings whether it takes any (RFC 8441 3).
-    private var waitingUpgrades: [(stream: HTTP2Stream, request: RequestHeader, letter: HTTP2Stream.Letter)] = []
+    private var waitingUpgrades: [WaitingUpgrade] = []
     private var knowsSettings = false
     /// Whether the peer has closed the connection, or has broken it off.
     private var hasPeerGone = false
@@ -36,8 +34,30 @@ package final class HTTP2Connection {
     /// A request that opened a stream.
     package struct Arrival: Sendable {
         package let stream: HTTP2Stream
-        package let request: RequestHeader
         package let hasBody: Bool
+    }
+
+    /// What is known of a stream that is open.
+    private struct OpenStream {
+        let stream: HTTP2Stream
+        /// Its task has ended, and wants nothing of what comes.
+        var isDetached = false
+        /// When the peer last took any of what is left of the stream's message, in nanoseconds; nil while its task still watches over that.
+        var unwatchedSince: UInt64?
+    }
+
+    /// A request that is not on its way yet.
+    private final class WaitingUpgrade {
+        let stream: HTTP2Stream
+        let request: RequestHeader
+        var letter = HTTP2Stream.Letter()
+
+        init(_ stream: HTTP2Stream, _ request: consuming RequestHeader, saying letter: inout HTTP2Stream.Letter) {
+            self.stream = stream
+            self.request = request
+            self.letter.queuedByteCount = letter.queuedByteCount
+            swap(&self.letter.outgoing, &letter.outgoing)
+        }
     }
 
     /// What concerns the connection as a whole.
@@ -162,33 +182,37 @@ package final class HTTP2Connection {
     private var source: PingoraError.Source { session.role == .server ? .downstream : .upstream }
 
     private func handleEvents() {
-        for event in events { handle(event) }
+        for index in events.indices {
+            // Moved out of its place: a copy of a head costs as much as looking at it.
+            var event = HTTP2.Session.Event.settingsChanged
+            swap(&event, &events[index])
+            handle(event)
+        }
         events.removeAll(keepingCapacity: true)
         input.consume(input.count)
         input.releaseIfEmpty()
     }
 
-    private func handle(_ event: HTTP2.Session.Event) {
-        switch event {
+    private func handle(_ event: consuming HTTP2.Session.Event) {
+        switch consume event {
         case .request(let id, let request, let endStream):
-            let stream = makeStream(isInboundEnded: endStream)
-            streams[id] = stream
-            stream.opened(as: id)
+            let stream = makeStream(request, isInboundEnded: endStream)
+            open(stream, as: id)
             if let spare = HeadPool.takeSpareRequest() { session.reuse(spare) }
-            arrivals.append(Arrival(stream: stream, request: request, hasBody: !endStream))
+            arrivals.append(Arrival(stream: stream, hasBody: !endStream))
         case .response(let id, let response, let endStream):
-            guard let stream = streams[id] else { return }
+            guard let stream = streams.value(of: id)?.stream else { return }
             if !stream.deliver(response: response, endStream: endStream) { session.reset(id, .enhanceYourCalm) }
         case .data(let id, let offset, let count):
-            guard let stream = streams[id], !detached.contains(id) else {
+            guard let open = streams.value(of: id), !open.isDetached else {
                 session.consume(id, byteCount: count)
                 return
             }
-            stream.deliver(body: input.bytes(offset..<(offset + count)).compacted)
+            open.stream.deliver(body: input.bytes(offset..<(offset + count)).compacted)
         case .trailers(let id, let trailers):
-            streams[id]?.deliverEnd(trailers: trailers)
+            streams.value(of: id)?.stream.deliverEnd(trailers: trailers)
         case .end(let id):
-            streams[id]?.deliverEnd(trailers: nil)
+            streams.value(of: id)?.stream.deliverEnd(trailers: nil)
         case .closed(let id, let code, let byPeer):
             close(id, code: code, byPeer: byPeer)
         case .goAway:
@@ -198,23 +222,28 @@ package final class HTTP2Connection {
         case .settingsChanged:
             notices.hasSettings = true
             knowsSettings = true
-            for (stream, request, letter) in waitingUpgrades { submit(request, of: stream, letter) }
+            for upgrade in waitingUpgrades { submit(upgrade.request, of: upgrade.stream, &upgrade.letter) }
             waitingUpgrades = []
         }
     }
 
-    private func makeStream(isInboundEnded: Bool) -> HTTP2Stream {
+    private func makeStream(_ request: consuming RequestHeader, isInboundEnded: Bool) -> HTTP2Stream {
         guard let stream = spent.popLast() else {
-            return HTTP2Stream(mailbox: mailbox, waiter: nil, isInboundEnded: isInboundEnded)
+            return HTTP2Stream(mailbox: mailbox, waiter: nil, request: request, isInboundEnded: isInboundEnded)
         }
-        stream.reset(isInboundEnded: isInboundEnded)
+        stream.reset(request, isInboundEnded: isInboundEnded)
         return stream
     }
 
+    private func open(_ stream: HTTP2Stream, as id: HTTP2.StreamID) {
+        streams.insert(OpenStream(stream: stream), for: id)
+        stream.opened(as: id)
+    }
+
     private func close(_ id: HTTP2.StreamID, code: HTTP2.ErrorCode, byPeer: Bool) {
-        if !detached.isEmpty { detached.remove(id) }
-        if !unwatched.isEmpty { unwatched[id] = nil }
-        guard var stream = streams.removeValue(forKey: id) else { return }
+        guard let closed = streams.remove(id) else { return }
+        if closed.unwatchedSince != nil { unwatchedCount -= 1 }
+        var stream = closed.stream
         stream.closed()
         defer { keep(&stream) }
         // A server may end a request early with NO_ERROR once it has answered (RFC 9113 8.1): what it said stays good.
@@ -233,7 +262,7 @@ package final class HTTP2Connection {
     private func apply(_ stream: HTTP2Stream) {
         var letter = stream.takeLetter()
         let isOpening = letter.outgoing.request != nil
-        if let request = letter.outgoing.request.take() { submit(request, of: stream, letter) }
+        if let request = letter.outgoing.request.take() { submit(request, of: stream, &letter) }
         let id = stream.id
         // Of a stream that is gone, too: what was read of it is credit for the connection.
         if letter.consumedByteCount > 0 { session.consume(id, byteCount: letter.consumedByteCount) }
@@ -249,22 +278,25 @@ package final class HTTP2Connection {
         }
         if !isOpening { say(&letter, of: stream, to: id) }
         if letter.isDetached {
-            detached.insert(id)
+            if let index = streams.index(of: id) { streams[index].isDetached = true }
             session.endUnread(id)
         }
     }
 
     /// Opens a stream for a client's request.
-    private func submit(_ request: consuming RequestHeader, of stream: HTTP2Stream, _ letter: HTTP2Stream.Letter) {
+    private func submit(
+        _ request: consuming RequestHeader,
+        of stream: HTTP2Stream,
+        _ letter: inout HTTP2Stream.Letter
+    ) {
         if !knowsSettings, request.headers.contains(.upgrade) {
-            waitingUpgrades.append((stream, request, letter))
+            waitingUpgrades.append(WaitingUpgrade(stream, request, saying: &letter))
             return
         }
         do {
             let endsAtOnce = letter.endsAtOnce
             let id = try session.submitRequest(request, scheme: scheme, endStream: endsAtOnce)
-            streams[id] = stream
-            stream.opened(as: id)
+            open(stream, as: id)
             if letter.queuedByteCount > 0 { session.offerBody(id, byteCount: letter.queuedByteCount) }
             if letter.outgoing.isEnded, !endsAtOnce { session.endBody(id, trailers: letter.outgoing.trailers) }
             HeadPool.give(&request)
@@ -302,7 +334,9 @@ package final class HTTP2Connection {
         guard letter.outgoing.isEnded else { return }
         if !hasEnded { session.endBody(id, trailers: letter.outgoing.trailers) }
         // Its task may have ended: whether the peer takes the rest is watched here.
-        if stream.pendingByteCount > 0, session.role == .server { unwatched[id] = Deadline.currentNanoseconds }
+        guard stream.pendingByteCount > 0, session.role == .server, let index = streams.index(of: id) else { return }
+        if streams[index].unwatchedSince == nil { unwatchedCount += 1 }
+        streams[index].unwatchedSince = Deadline.currentNanoseconds
     }
 
     // MARK: - Output
@@ -344,8 +378,10 @@ package final class HTTP2Connection {
         }
 
         func appendBody(of stream: HTTP2.StreamID, count: Int) {
-            connection.streams[stream]?.takeOutbound(count) { connection.output.append($0) }
-            if connection.unwatched[stream] != nil { connection.unwatched[stream] = Deadline.currentNanoseconds }
+            guard let open = connection.streams.value(of: stream) else { return }
+            open.stream.takeOutbound(count) { connection.output.append($0) }
+            guard open.unwatchedSince != nil, let index = connection.streams.index(of: stream) else { return }
+            connection.streams[index].unwatchedSince = Deadline.currentNanoseconds
         }
     }
 
@@ -387,7 +423,9 @@ package final class HTTP2Connection {
     /// - Returns: when to look again.
     package func resetStalled(after timeout: UInt64) -> Deadline {
         var next = Deadline.never
-        for (id, since) in unwatched {
+        guard unwatchedCount > 0 else { return next }
+        streams.visit { id, open in
+            guard let since = open.unwatchedSince else { return }
             let (sum, overflow) = since.addingReportingOverflow(timeout)
             let deadline = overflow ? Deadline.never : Deadline(nanoseconds: sum)
             if deadline.hasPassed { session.reset(id, .cancel) } else { next = min(next, deadline) }
@@ -410,11 +448,14 @@ package final class HTTP2Connection {
     package func finish(_ error: PingoraError?) -> Bool {
         let isWritten = (try? write()) != nil && output.isEmpty && !hasPeerGone
         // The peer may have acted on what it has been sent; what it has not may be sent to another.
-        for stream in streams.values { stream.fail(.connection(error ?? .connectionHasEnded(retry: .reusedOnly))) }
+        streams.visit { _, open in
+            open.stream.fail(.connection(error ?? .connectionHasEnded(retry: .reusedOnly)))
+        }
         for stream in mailbox.close() + waitingUpgrades.map(\.stream) {
             stream.fail(.connection(error ?? .connectionHasEnded(retry: .decided(true))))
         }
-        streams = [:]
+        streams = HTTP2.StreamTable()
+        unwatchedCount = 0
         waitingUpgrades = []
         arrivals = []
         output.removeAll()

@@ -2,7 +2,7 @@ package import AsyncTransport
 package import HTTPCodecs
 
 /// What a stream has to say: gathered by its task, left in the mailbox in one go, and said by the connection's task.
-package struct HTTP2Outgoing {
+package struct HTTP2Outgoing: ~Copyable {
     /// A client's request.
     var request: RequestHeader?
     /// A server's final head.
@@ -10,7 +10,7 @@ package struct HTTP2Outgoing {
     /// Heads that come before it.
     package var informational: [ResponseHeader] = []
     /// Pieces of the body.
-    package private(set) var body = ByteRuns()
+    package fileprivate(set) var body = ByteRuns()
     /// Whether the body is complete, with these trailers.
     package private(set) var isEnded = false
     var trailers: HeaderMap?
@@ -31,22 +31,22 @@ package struct HTTP2Outgoing {
         self.trailers = trailers
     }
 
-    /// Hands over the body, which then waits elsewhere.
-    mutating func takeBody() -> ByteRuns {
-        defer { body.removeAll() }
-        return body
+    /// Moves the body to `runs`, where it waits from now on.
+    mutating func moveBody(to runs: inout ByteRuns) {
+        runs.append(allOf: &body)
     }
 
-    /// Adds what comes later.
-    mutating func append(_ later: consuming HTTP2Outgoing) {
+    /// Adds what comes later, and leaves nothing there.
+    mutating func append(allOf later: inout HTTP2Outgoing) {
         if isEmpty {
-            self = later
+            swap(&self, &later)
             return
         }
-        request = request ?? later.request
-        response = response ?? later.response
+        if let head = later.request.take() { request = request ?? head }
+        if let head = later.response.take() { response = response ?? head }
         if !later.informational.isEmpty { informational += later.informational }
         isEnded = isEnded || later.isEnded
         trailers = trailers ?? later.trailers
+        later = HTTP2Outgoing()
     }
 }

@@ -16,8 +16,9 @@ package final class HTTP2Stream: Sendable {
     }
 
     /// What is left for the other side.
-    private struct Mail {
+    private struct Mail: ~Copyable {
         // For the stream's task.
+        var request: RequestHeader?
         var response: ResponseHeader?
         var laterResponses: [ResponseHeader] = []
         var inbound = ByteRuns()
@@ -31,10 +32,16 @@ package final class HTTP2Stream: Sendable {
         var letter = Letter()
         var outbound = ByteRuns()
         var isPosted = false
+
+        init(request: consuming RequestHeader?, isInboundEnded: Bool, waiter: Parker?) {
+            self.request = request
+            self.isInboundEnded = isInboundEnded
+            self.waiter = waiter
+        }
     }
 
     /// What a stream wants of its connection since it was asked last.
-    struct Letter {
+    struct Letter: ~Copyable {
         /// What it says; its body waits with the stream until there is room in the peer's windows.
         var outgoing = HTTP2Outgoing()
         /// Body bytes that have been queued.
@@ -68,21 +75,28 @@ package final class HTTP2Stream: Sendable {
     /// - Parameters:
     ///   - mailbox: the connection's.
     ///   - waiter: whom to wake when there is news for the stream's task.
+    ///   - request: what the peer asks for, if it is a client.
     ///   - isInboundEnded: whether the peer's message is complete already.
-    init(mailbox: HTTP2Mailbox, waiter: Parker?, isInboundEnded: Bool = false) {
+    init(
+        mailbox: HTTP2Mailbox,
+        waiter: Parker?,
+        request: consuming RequestHeader? = nil,
+        isInboundEnded: Bool = false
+    ) {
         self.mailbox = mailbox
-        var mail = Mail()
-        mail.waiter = waiter
-        mail.isInboundEnded = isInboundEnded
         hasMail.store(isInboundEnded, ordering: .relaxed)
-        self.mail = Lock(mail)
+        mail = Lock(Mail(request: request, isInboundEnded: isInboundEnded, waiter: waiter))
     }
 
     // MARK: - The stream's side: sending
 
-    /// Makes `parker` the one to wake.
-    package func attach(_ parker: Parker?) {
-        mail.withLock { $0.waiter = parker }
+    /// Begins to serve a client's request, which is returned, once; `parker` is the one to wake.
+    package func begin(_ parker: Parker) -> RequestHeader {
+        let request = mail.withLock { (mail: inout Mail) -> RequestHeader? in
+            mail.waiter = parker
+            return mail.request.take()
+        }
+        return request ?? RequestHeader()
     }
 
     /// Body bytes posted that the connection has not put on its way.
@@ -98,30 +112,22 @@ package final class HTTP2Stream: Sendable {
     /// - Returns: whether little enough waits to add more.
     package func post(_ outgoing: inout HTTP2Outgoing, consumed: Int = 0) -> Bool {
         if outgoing.isEmpty, consumed == 0, pendingByteCount < Self.highWaterMark { return true }
-        var body = outgoing.takeBody()
-        let count = body.byteCount
         let (mustPost, hasRoom) = mail.withLock { (mail: inout Mail) -> (Bool, Bool) in
             mail.letter.consumedByteCount += consumed
-            mail.letter.queuedByteCount += count
-            mail.letter.outgoing.append(outgoing)
+            let count = outgoing.body.byteCount
             if count > 0 {
-                swap(&body, &mail.outbound)
-                if !body.isEmpty { prepend(body, to: &mail.outbound) }
+                mail.letter.queuedByteCount += count
+                outgoing.moveBody(to: &mail.outbound)
                 outboundCount.store(mail.outbound.byteCount, ordering: .relaxed)
             }
+            mail.letter.outgoing.append(allOf: &outgoing)
             let hasRoom = mail.outbound.byteCount < Self.highWaterMark
             mail.isWaitingForRoom = !hasRoom
             defer { mail.isPosted = true }
             return (!mail.isPosted, hasRoom)
         }
-        outgoing = HTTP2Outgoing()
         if mustPost { deliverPost() }
         return hasRoom
-    }
-
-    private func prepend(_ earlier: consuming ByteRuns, to runs: inout ByteRuns) {
-        earlier.append(runs)
-        runs = earlier
     }
 
     private func deliverPost() {
@@ -212,11 +218,9 @@ package final class HTTP2Stream: Sendable {
     // MARK: - The connection's side
 
     /// Prepares for another stream of the same connection, once nobody else has this one any more.
-    func reset(isInboundEnded: Bool) {
-        mail.withLock { (mail: inout Mail) in
-            mail = Mail()
-            mail.isInboundEnded = isInboundEnded
-        }
+    func reset(_ request: consuming RequestHeader, isInboundEnded: Bool) {
+        var fresh = Mail(request: request, isInboundEnded: isInboundEnded, waiter: nil)
+        mail.withLock { swap(&$0, &fresh) }
         outboundCount.store(0, ordering: .relaxed)
         hasMail.store(isInboundEnded, ordering: .relaxed)
         hasFailed.store(false, ordering: .relaxed)
@@ -238,11 +242,12 @@ package final class HTTP2Stream: Sendable {
 
     /// What the stream wants; it may post again from now on.
     func takeLetter() -> Letter {
+        var letter = Letter()
         mail.withLock { (mail: inout Mail) in
             mail.isPosted = false
-            defer { mail.letter = Letter() }
-            return mail.letter
+            swap(&mail.letter, &letter)
         }
+        return letter
     }
 
     /// Hands over the next `count` body bytes in pieces, and wakes a task that waits for room.

@@ -49,21 +49,20 @@ package final class HTTP2ServerSession: DownstreamSession {
         clientAddress = facts.clientAddress
         serverAddress = facts.serverAddress
         tls = facts.tls
-        request = arrival.request
-        requestMethod = arrival.request.methodKind
         stream = arrival.stream
+        request = stream.begin(parker)
+        requestMethod = request.methodKind
         // What follows the head of a CONNECT is a body only once a tunnel is there.
-        let hasBody = arrival.hasBody && request.methodKind != .connect && !request.isExtendedConnect
+        let hasBody = arrival.hasBody && requestMethod != .connect && !request.isExtendedConnect
         isRequestRead = !hasBody
         if !hasBody {
             requestFraming = .none
-        } else if let framing = try? HTTP1.requestFraming(arrival.request), framing != .none {
+        } else if let framing = try? HTTP1.requestFraming(request), framing != .none {
             requestFraming = framing
         } else {
             requestFraming = .chunked
         }
         awaitsContinue = hasBody && request.headers.hasToken("100-continue", in: .expect)
-        stream.attach(parker)
     }
 
     // MARK: - Request body

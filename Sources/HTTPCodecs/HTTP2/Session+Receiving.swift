@@ -132,7 +132,7 @@ extension HTTP2.Session {
             var state = HTTP2.StreamState(id: id)
             if request.isExtendedConnect { state.flags.insert(.isExtendedConnect) }
             if request.methodKind == .connect { state.flags.insert(.isConnect) }
-            streams.insert(state)
+            streams.insert(state, for: id)
             if !request.headers.mayContain(.priority) { shareFairly(id) }
             events.append(.request(id, request, endStream: hasEnded))
         case .response:

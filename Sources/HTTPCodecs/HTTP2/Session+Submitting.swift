@@ -46,7 +46,7 @@ extension HTTP2.Session {
         var state = HTTP2.StreamState(id: id)
         if isUpgrade { state.flags.insert(.isExtendedConnect) }
         if head.methodKind == .connect { state.flags.insert(.isConnect) }
-        streams.insert(state)
+        streams.insert(state, for: id)
         return id
     }
 

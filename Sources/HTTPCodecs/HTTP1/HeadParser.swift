@@ -23,17 +23,17 @@ extension HTTP1 {
         package init(limits: Limits, highestLevel: UInt32) {
             self.limits = limits
             scanner = chs_scanner_up_to(chs_level(highestLevel))
-            unsafe table = ScannerTable(entries: .allocate(capacity: 16), capacity: 16)
+            unsafe table = ScannerTable(entries: PlainMemory.allocate(capacity: 16), capacity: 16)
         }
 
         deinit {
-            unsafe table.entries.deallocate()
+            unsafe PlainMemory.free(table.entries)
         }
 
         /// Gives back memory that the next head will ask for again; for a connection that has been idle for a while.
         public mutating func trim() {
-            unsafe table.entries.deallocate()
-            unsafe table = ScannerTable(entries: .allocate(capacity: 1), capacity: 1)
+            unsafe PlainMemory.free(table.entries)
+            unsafe table = ScannerTable(entries: PlainMemory.allocate(capacity: 1), capacity: 1)
         }
 
         /// Forgets what was scanned of an unfinished head.
@@ -118,9 +118,9 @@ extension HTTP1 {
         /// The table is small at first; the scanner carries on in a larger one.
         private mutating func growTable() {
             let capacity = unsafe table.capacity * 2
-            let larger = UnsafeMutablePointer<chs_field>.allocate(capacity: capacity)
+            let larger: UnsafeMutablePointer<chs_field> = unsafe PlainMemory.allocate(capacity: capacity)
             unsafe larger.update(from: table.entries, count: Int(state.field_count))
-            unsafe table.entries.deallocate()
+            unsafe PlainMemory.free(table.entries)
             unsafe table = ScannerTable(entries: larger, capacity: capacity)
         }
 

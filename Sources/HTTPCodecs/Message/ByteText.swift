@@ -96,7 +96,7 @@ extension String {
 @safe final class ByteText: @unchecked Sendable {
     // SAFETY: shared only by values that do not change it (copy-on-write). `bytes` holds `count` of `capacity` bytes; changed only while
     // uniquely referenced, so no two accesses overlap.
-    @exclusivity(unchecked) private var bytes: UnsafeMutableRawPointer
+    @exclusivity(unchecked) private var bytes: UnsafeMutablePointer<UInt8>
     @exclusivity(unchecked) private(set) var count = 0
     @exclusivity(unchecked) private var capacity: Int
 
@@ -112,22 +112,24 @@ extension String {
 
     init(capacity: Int = 64) {
         unsafe self.capacity = capacity
-        unsafe bytes = .allocate(byteCount: capacity, alignment: 1)
+        unsafe bytes = PlainMemory.allocate(capacity: capacity)
     }
 
     deinit {
-        unsafe bytes.deallocate()
+        unsafe PlainMemory.free(bytes)
     }
+
+    private var memory: UnsafeMutableRawPointer { unsafe UnsafeMutableRawPointer(bytes) }
 
     var buffer: UnsafeRawBufferPointer { unsafe UnsafeRawBufferPointer(start: bytes, count: count) }
 
     func assign(_ source: UnsafeRawBufferPointer) {
         if unsafe source.count > capacity {
-            unsafe bytes.deallocate()
+            unsafe PlainMemory.free(bytes)
             unsafe capacity = source.count * 2
-            unsafe bytes = unsafe .allocate(byteCount: capacity, alignment: 1)
+            unsafe bytes = unsafe PlainMemory.allocate(capacity: capacity)
         }
-        if let base = source.baseAddress { unsafe bytes.copyMemory(from: base, byteCount: source.count) }
+        if let base = source.baseAddress { unsafe memory.copyMemory(from: base, byteCount: source.count) }
         unsafe count = source.count
     }
 }

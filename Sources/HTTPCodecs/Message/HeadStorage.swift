@@ -31,8 +31,8 @@ internal import CHTTPScanner
     init(byteCapacity: Int = 512, fieldCapacity: Int = 16) {
         unsafe self.byteCapacity = byteCapacity
         unsafe self.fieldCapacity = fieldCapacity
-        unsafe bytes = .allocate(capacity: byteCapacity)
-        unsafe fields = .allocate(capacity: fieldCapacity)
+        unsafe bytes = unsafe PlainMemory.allocate(capacity: byteCapacity)
+        unsafe fields = unsafe PlainMemory.allocate(capacity: fieldCapacity)
     }
 
     convenience init(copying other: HeadStorage) {
@@ -41,8 +41,8 @@ internal import CHTTPScanner
     }
 
     deinit {
-        unsafe bytes.deallocate()
-        unsafe fields.deallocate()
+        unsafe PlainMemory.free(bytes)
+        unsafe PlainMemory.free(fields)
     }
 
     func removeAll() {
@@ -93,17 +93,17 @@ internal import CHTTPScanner
     private func reserve(bytes neededBytes: Int, fields neededFields: Int, keeping: Bool) {
         if unsafe neededBytes > byteCapacity {
             let capacity = unsafe max(neededBytes, byteCapacity * 2)
-            let larger = UnsafeMutablePointer<UInt8>.allocate(capacity: capacity)
+            let larger: UnsafeMutablePointer<UInt8> = unsafe PlainMemory.allocate(capacity: capacity)
             if keeping { unsafe larger.update(from: bytes, count: byteCount) }
-            unsafe bytes.deallocate()
+            unsafe PlainMemory.free(bytes)
             unsafe bytes = larger
             unsafe byteCapacity = capacity
         }
         if unsafe neededFields > fieldCapacity {
             let capacity = unsafe max(neededFields, fieldCapacity * 2)
-            let larger = UnsafeMutablePointer<chs_field>.allocate(capacity: capacity)
+            let larger: UnsafeMutablePointer<chs_field> = unsafe PlainMemory.allocate(capacity: capacity)
             if keeping { unsafe larger.update(from: fields, count: fieldCount) }
-            unsafe fields.deallocate()
+            unsafe PlainMemory.free(fields)
             unsafe fields = larger
             unsafe fieldCapacity = capacity
         }
@@ -201,7 +201,7 @@ internal import CHTTPScanner
         guard unsafe deadByteCount > 1_024, unsafe deadByteCount > byteCount / 2 else { return }
         // Every live field takes at most four bytes more in wire form than the bytes it has now.
         let capacity = unsafe byteCapacity + 4 * fieldCount
-        let larger = UnsafeMutablePointer<UInt8>.allocate(capacity: capacity)
+        let larger: UnsafeMutablePointer<UInt8> = unsafe PlainMemory.allocate(capacity: capacity)
         var end = 0
         for index in unsafe 0..<fieldCount {
             let field = unsafe fields[index]
@@ -220,7 +220,7 @@ internal import CHTTPScanner
             unsafe fields[index].flags = UInt8(CHS_CANONICAL) | field.flags & UInt8(CHS_SENSITIVE)
             end = unsafe at - UnsafeMutableRawPointer(larger)
         }
-        unsafe bytes.deallocate()
+        unsafe PlainMemory.free(bytes)
         unsafe bytes = larger
         unsafe byteCapacity = capacity
         unsafe byteCount = end

@@ -28,7 +28,7 @@ help: ## List the targets
 setup: ## Install every Debian package that any other target needs
 	@scripts/install-packages.sh build test bench fuzz
 
-run: ## Build in release mode and start the proxy on 127.0.0.1:6188 with an origin behind it
+run: ## Build in release mode and start the proxy on 127.0.0.1:6188 with an origin behind it; its admin page is on :6190
 	@scripts/install-packages.sh build
 	$(SWIFT) build $(SWIFT_FLAGS) $(RELEASE_FLAGS) --product Demo
 	@exec "$$($(SWIFT) build $(SWIFT_FLAGS) -c release --show-bin-path)/Demo" $(RUN_ARGS)

@@ -33,6 +33,7 @@ let package = Package(
         .library(name: "HTTPCodecs", targets: ["HTTPCodecs"]),
         .library(name: "AsyncPingoraMetrics", targets: ["AsyncPingoraMetrics"]),
         .library(name: "PrometheusMetrics", targets: ["PrometheusMetrics"]),
+        .library(name: "AsyncPingoraAdmin", targets: ["AsyncPingoraAdmin"]),
         .library(name: "AsyncPingoraTesting", targets: ["AsyncPingoraTesting"]),
         .executable(name: "Demo", targets: ["Demo"]),
     ],
@@ -91,11 +92,23 @@ let package = Package(
             dependencies: ["AsyncTransport", "HTTPCodecs", httpTypes],
             swiftSettings: strict
         ),
+        .target(
+            name: "AsyncPingoraAdmin",
+            dependencies: [
+                "AsyncPingora", "PrometheusMetrics", "AsyncConnectors", "AsyncTransport", "HTTPCodecs", httpTypes,
+                logging,
+            ],
+            // Part of the program, so that there is nothing to install beside it.
+            resources: ["page.html", "page.css", "page.js", "charts.js", "icon.svg"].map {
+                .embedInCode("Page/\($0)")
+            },
+            swiftSettings: strict
+        ),
         .executableTarget(
             name: "Demo",
             dependencies: [
-                "AsyncPingora", "AsyncPingoraConfiguration", "AsyncPingoraMetrics", "PrometheusMetrics", argumentParser,
-                coreMetrics, logging,
+                "AsyncPingora", "AsyncPingoraAdmin", "AsyncPingoraConfiguration", "AsyncPingoraMetrics",
+                "PrometheusMetrics", argumentParser, coreMetrics, logging,
             ],
             swiftSettings: strict
         ),
@@ -146,6 +159,14 @@ let package = Package(
             dependencies: [
                 "AsyncPingoraConfiguration", "AsyncPingora", "AsyncPingoraTesting", "AsyncTransport", "AsyncConnectors",
                 "HTTPCodecs", argumentParser, logging,
+            ],
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "AsyncPingoraAdminTests",
+            dependencies: [
+                "AsyncPingoraAdmin", "AsyncPingora", "AsyncPingoraTesting", "PrometheusMetrics", "AsyncTransport",
+                "HTTPCodecs", coreMetrics, httpTypes, logging,
             ],
             swiftSettings: strict
         ),

@@ -35,6 +35,7 @@ LAYERS = {
     "AsyncPingora": 3,
     "AsyncPingoraMetrics": 4,
     "AsyncPingoraTesting": 4,
+    "AsyncPingoraAdmin": 4,
     "AsyncPingoraConfiguration": 4,
     "Demo": 5,
 }

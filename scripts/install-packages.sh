@@ -20,7 +20,9 @@ packages_of() {
         # What SwiftPM and the toolchain's linker step need beside the toolchain itself, and python3 for the lint.
         build) printf '%s\n' "git git" "ca-certificates -" "gcc gcc" "libc6-dev -" "libstdc++-12-dev -" "python3 python3" \
             "libssl-dev -" "libnghttp2-dev -" "libc-ares-dev -" ;;
-        test) printf '%s\n' "nginx nginx" "curl curl" "python3 python3" "python3-venv -" "procps ps" "openssl openssl" "nghttp2-client h2load" "wrk wrk" ;;
+        test) printf '%s\n' "nginx nginx" "curl curl" "python3 python3" "python3-venv -" "procps ps" "openssl openssl" "nghttp2-client h2load" "wrk wrk"
+            # Debian builds Chromium for these; elsewhere the tests that need a browser are skipped.
+            case "$(uname -m)" in x86_64 | aarch64 | armv7l | i686 | ppc64le) echo "chromium chromium" ;; esac ;;
         bench) printf '%s\n' "nginx nginx" "haproxy haproxy" "wrk wrk" "nghttp2-client h2load" "nghttp2-proxy nghttpx" "openssl openssl" "python3 python3" "python3-venv -" "gcc gcc" "libc6-dev -" ;;
         fuzz) printf '%s\n' "libstdc++-12-dev -" ;;
         *) fail "no group named '$1' (build, test, bench, fuzz)" ;;

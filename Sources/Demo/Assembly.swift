@@ -8,7 +8,7 @@ struct Assembly {
     let process: ProcessOptions
     let source: ConfigurationSource
     let server: Server
-    private let metricsService: (any Service)?
+    private let watch: Watch
 
     /// What the program was started with.
     var configuration: ServerConfiguration { source.initial }
@@ -21,10 +21,12 @@ struct Assembly {
     ///
     /// - Parameters:
     ///   - process: the command's options about the process.
+    ///   - page: where it shows its admin page, if anywhere.
     ///   - adjust: what its other options change.
     /// - Throws: an exit status when the file has errors, which have been printed then.
     init(
         _ process: ProcessOptions,
+        page: Watch.Page? = nil,
         adjusting adjust: @escaping @Sendable (inout ServerConfiguration) -> Void
     ) async throws {
         let level = Self.logLevel
@@ -33,9 +35,7 @@ struct Assembly {
         source = try process.load(sections: ConfigurationSections(DemoSection.section), adjusting: adjust)
         server = try process.makeServer(source)
         await source.follow(level)
-        metricsService = source.initial.metricsAddress.map { [source] address in
-            MetricsOptions.start(address, options: source.initial.listener)
-        }
+        watch = Watch(metrics: source.initial.metricsAddress, page: page)
     }
 
     /// Adds a proxy, whose settings follow the configuration.
@@ -58,16 +58,11 @@ struct Assembly {
             connectorOptions: configuration.connector,
             proxyOptions: configuration.proxy,
             observers: log.map { [$0] } ?? [],
-            metrics: instruments(of: "proxy")
+            metrics: watch.metrics(of: "proxy")
         )
         await source.follow(service)
         let handle = await server.add(service)
         if let origin { handle.addDependency(origin) }
-    }
-
-    /// What a service counts with; nil if nobody is told.
-    private func instruments(of service: String) -> ServiceMetrics? {
-        metricsService == nil ? nil : ServiceMetrics(service: service)
     }
 
     /// Opens the access log, if one is wanted; it is opened again when a signal asks for it.
@@ -153,7 +148,7 @@ struct Assembly {
 
     /// Runs the server; an error becomes one line and exit status 1.
     func run() async throws {
-        if let metricsService { await server.add(metricsService) }
+        await watch.add(to: server, logLevel: Self.logLevel, listener: configuration.listener)
         do {
             try await process.run(server, source)
         } catch let error as CleanExit {

@@ -9,8 +9,8 @@ struct Demo: AsyncParsableCommand {
         commandName: "Demo",
         abstract: "A reverse proxy built with AsyncPingora, and an origin server to try it with.",
         discussion: """
-            Without a subcommand both run in one process: the proxy on 127.0.0.1:6188, and with TLS on 127.0.0.1:6189, the origin \
-            behind it on a port of the kernel's choice. Addresses are HOST:PORT or unix:/PATH.
+            Without a subcommand both run in one process: the proxy on 127.0.0.1:6188, and with TLS on 127.0.0.1:6189, the admin \
+            page on 127.0.0.1:6190, the origin behind it on a port of the kernel's choice. Addresses are HOST:PORT or unix:/PATH.
             """,
         subcommands: [Both.self, ProxyCommand.self, OriginCommand.self],
         defaultSubcommand: Both.self
@@ -32,11 +32,13 @@ struct Both: AsyncParsableCommand {
     @OptionGroup var threads: ThreadOptions
     @OptionGroup var metrics: MetricsOptions
     @OptionGroup var accessLog: AccessLogOptions
+    @OptionGroup var admin: AdminPageOptions
     @OptionGroup var process: ProcessOptions
 
     func run() async throws {
         let (threads, server, metrics, accessLog) = (threads, server, metrics, accessLog)
-        let assembly = try await Assembly(process) { configuration in
+        let page = Watch.Page(admin, standard: .loopback(port: 6_190))
+        let assembly = try await Assembly(process, page: page) { configuration in
             threads.apply(to: &configuration, service: "proxy")
             server.apply(to: &configuration)
             metrics.apply(to: &configuration)
@@ -67,7 +69,7 @@ struct Both: AsyncParsableCommand {
             listeners: front,
             origin: handle
         )
-        if !process.isTest { announceCurl(address, encrypted: encrypted) }
+        if !process.isTest { announceCurl(address, encrypted: encrypted, page: page?.address) }
         try await assembly.run()
     }
 }
@@ -89,12 +91,13 @@ struct ProxyCommand: AsyncParsableCommand {
     @OptionGroup var threads: ThreadOptions
     @OptionGroup var metrics: MetricsOptions
     @OptionGroup var accessLog: AccessLogOptions
+    @OptionGroup var admin: AdminPageOptions
     @OptionGroup var process: ProcessOptions
 
     func run() async throws {
         let (threads, server, upstreamOptions) = (threads, server, upstreamOptions)
         let (metrics, accessLog) = (metrics, accessLog)
-        let assembly = try await Assembly(process) { configuration in
+        let assembly = try await Assembly(process, page: Watch.Page(admin)) { configuration in
             metrics.apply(to: &configuration)
             accessLog.apply(to: &configuration)
             threads.apply(to: &configuration, service: "proxy")

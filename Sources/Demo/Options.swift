@@ -135,13 +135,14 @@ struct ValidationErrorLine: Error, CustomStringConvertible {
 }
 
 /// Tells a newcomer what to type.
-func announceCurl(_ address: SocketAddress, encrypted: SocketAddress) {
+func announceCurl(_ address: SocketAddress, encrypted: SocketAddress, page: SocketAddress?) {
     if let path = address.unixPath {
         print("try: curl --unix-socket \(path) http://localhost/")
     } else {
         print("try: curl http://\(address)/")
     }
     if encrypted.unixPath == nil { print("or:  curl -k https://\(encrypted)/") }
+    if let page, page.unixPath == nil { print("see: http://\(page)/ for what goes on (the admin page)") }
     // Standard output may be a file: say it now, not at the end.
     fflush(nil)
 }

@@ -30,6 +30,9 @@ public struct PeerIdentity: Hashable, Sendable {
     private let facts: Facts
     private let hash: Int
 
+    var address: SocketAddress { facts.address }
+    var tls: TLSClientOptions? { facts.tls }
+
     init(address: SocketAddress, groupKey: UInt64, tls: TLSClientOptions?, options: PeerOptions) {
         facts = Facts(
             address: address,

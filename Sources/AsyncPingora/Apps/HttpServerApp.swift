@@ -20,15 +20,15 @@ public protocol HttpServerApp: Sendable {
     /// Runs beside the listeners for as long as the service does.
     func runAlongside() async
 
-    /// What has become of its upstream connections, asked for now and then while the service is measured; nil if it has none.
-    func poolFacts() async -> PoolFacts?
+    /// Where its upstream connections come from; nil if it has none.
+    var upstreams: Connector? { get }
 }
 
 extension HttpServerApp {
     /// Returns at once.
     public func runAlongside() async {}
     /// Has no upstream connections.
-    public func poolFacts() async -> PoolFacts? { nil }
+    public var upstreams: Connector? { nil }
 }
 
 /// What a listener does with a connection.
@@ -44,8 +44,8 @@ public protocol ServerApp: Sendable {
     /// What the service is measured with; nil leaves it unmeasured.
     var metrics: ServiceMetrics? { get }
 
-    /// What has become of its upstream connections, asked for now and then while the service is measured; nil if it has none.
-    func poolFacts() async -> PoolFacts?
+    /// Where its upstream connections come from; nil if it has none.
+    var upstreams: Connector? { get }
 
     /// Is called when the last connection of the service has ended.
     func serviceEnded()
@@ -67,7 +67,7 @@ extension ServerApp {
     /// Is not measured.
     public var metrics: ServiceMetrics? { nil }
     /// Has no upstream connections.
-    public func poolFacts() async -> PoolFacts? { nil }
+    public var upstreams: Connector? { nil }
     /// Does nothing.
     public func serviceEnded() {}
 }
@@ -171,10 +171,8 @@ public struct HttpApp<App: HttpServerApp>: ServerApp {
         for observer in observers { observer.serviceEnded() }
     }
 
-    /// What has become of the app's upstream connections.
-    public func poolFacts() async -> PoolFacts? {
-        await app.poolFacts()
-    }
+    /// Where the app's upstream connections come from.
+    public var upstreams: Connector? { app.upstreams }
 
     /// Serves the connection's exchanges in order.
     public func process(_ connection: ServerConnection) async -> ConnectionOutcome {

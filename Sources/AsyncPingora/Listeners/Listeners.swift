@@ -13,6 +13,9 @@ public struct Listeners: Sendable {
     /// Makes an empty list.
     public init() {}
 
+    /// The addresses that were added; a port 0 is still 0.
+    public var addresses: [SocketAddress] { endpoints.map(\.address) }
+
     /// Adds an address: TCP, where port 0 lets the kernel choose, or a Unix-domain socket.
     public mutating func add(_ address: SocketAddress, options: ListenerOptions = ListenerOptions()) {
         endpoints.append(Endpoint(address: address, options: options))

@@ -27,7 +27,7 @@ extension ServiceMetrics {
                 repeat {
                     connections.showStreams()
                     runtime.queueDepth.set(Int64(depths.reduce(0) { $0 + $1.jobs.load(ordering: .relaxed) }))
-                    if let facts = await app.poolFacts() { runtime.show(facts, counted: &counted) }
+                    if let facts = await app.upstreams?.poolFacts() { runtime.show(facts, counted: &counted) }
                 } while await parker.waits(until: .after(samplingInterval))
             }
             group.cancelAll()

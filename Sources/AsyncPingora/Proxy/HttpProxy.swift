@@ -49,10 +49,8 @@ public final class HttpProxy<Proxy: ProxyHttp>: HttpServerApp {
         await connector.maintain()
     }
 
-    /// What has become of the upstream connections.
-    public func poolFacts() async -> PoolFacts? {
-        await connector.poolFacts()
-    }
+    /// Where connections to upstreams come from.
+    public var upstreams: Connector? { connector }
 
     /// Serves one request.
     public func process(_ session: Session, connection: HttpConnectionContext) async {

@@ -1,3 +1,4 @@
+public import AsyncConnectors
 internal import AsyncTransport
 internal import Glibc
 public import Logging
@@ -95,6 +96,11 @@ public actor Server {
                 )
             }
         )
+    }
+
+    /// Where its services' upstream connections come from, by the name of the service.
+    public func connectors() -> [(service: String, connector: Connector)] {
+        units.compactMap { unit in unit.service.connector.map { (unit.service.name, $0) } }
     }
 
     /// Runs the services until a shutdown is requested and carried out, or one of them fails.

@@ -46,6 +46,9 @@ public actor ListeningService<App: ServerApp>: Service {
         )
     }
 
+    /// Where the app's upstream connections come from; nil if it has none.
+    public nonisolated var connector: Connector? { app.upstreams }
+
     /// Binds its addresses.
     public func prepare(_ context: ServiceContext) async throws {
         let stacks = try listeners.build(for: name, table: context.listeners)

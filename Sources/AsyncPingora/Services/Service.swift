@@ -1,3 +1,4 @@
+public import AsyncConnectors
 public import AsyncTransport
 public import Logging
 
@@ -13,6 +14,8 @@ public protocol Service: Actor {
     nonisolated var notifiesReady: Bool { get }
     /// Where it listens, and how many connections it has; nil for a service that does not listen.
     nonisolated var listening: ListeningFacts? { get }
+    /// Where its upstream connections come from; nil for a service that has none.
+    nonisolated var connector: Connector? { get }
 
     /// Acquires what the service cannot run without, such as its addresses.
     ///
@@ -35,6 +38,8 @@ extension Service {
     public nonisolated var notifiesReady: Bool { false }
     /// The service does not listen.
     public nonisolated var listening: ListeningFacts? { nil }
+    /// The service has no upstream connections.
+    public nonisolated var connector: Connector? { nil }
     /// Acquires nothing.
     public func prepare(_ context: ServiceContext) async throws {}
 }

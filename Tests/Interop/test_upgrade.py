@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import tempfile
+import threading
 import time
 
 import pytest
@@ -207,25 +208,38 @@ def test_sockets_of_systemd(tmp_path):
 
 
 class Supervisor:
-    """The end of a socket that systemd would listen on."""
+    """The end of a socket that systemd would listen on; what comes is read at once, for a full queue takes no more."""
 
     def __init__(self, path):
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(path))
-        self._socket.settimeout(LONG)
+        self._read = 0
         self.seen = []
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread.start()
+
+    def _listen(self):
+        with contextlib.suppress(OSError):
+            while message := self._socket.recv(4_096):
+                self.seen.append(message.decode())
 
     def wait(self, text):
-        """The next message that begins so; those before it are kept in `seen`."""
-        end = time.monotonic() + LONG
-        while time.monotonic() < end:
-            message = self._socket.recv(4_096).decode()
-            self.seen.append(message)
-            if message.startswith(text):
-                return dict(line.split("=", 1) for line in message.splitlines())
-        raise AssertionError(f"no {text} among {self.seen}")
+        """The next message that begins so, after those that were waited for."""
+
+        def found():
+            while self._read < len(self.seen):
+                self._read += 1
+                if self.seen[self._read - 1].startswith(text):
+                    return self.seen[self._read - 1]
+            return None
+
+        message = wait_until(found, text, LONG)
+        return dict(line.split("=", 1) for line in message.splitlines())
 
     def close(self):
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join(LONG)
         self._socket.close()
 
 

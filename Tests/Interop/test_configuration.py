@@ -1,10 +1,8 @@
 """A configuration file: what is wrong with it is told, and SIGHUP reads it again while requests go on."""
 
-import os
 import re
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import threading
@@ -249,33 +247,3 @@ def test_no_request_fails_while_the_file_is_read_again(start, tmp_path, certific
     assert not failures, failures
     assert not thread.is_alive()
     assert answered >= 6400
-
-
-def test_the_documentations_commands(request, tmp_path, free_ports):
-    """The chapter's shell blocks, one after another in one shell, with ports that are free."""
-    text = (request.config.rootpath.parent.parent / "docs" / "configure.md").read_text()
-    script = "\n".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL))
-    for documented, port in zip(("9000", "6188"), free_ports(2)):
-        assert documented in script
-        script = script.replace(documented, str(port))
-    script = "set -e\ntrap 'kill $(jobs -p) 2>/dev/null; wait' EXIT\n" + script
-    done = run("bash", "-c", script, cwd=tmp_path, env=dict(os.environ, PATH=f"{os.path.dirname(DEMO)}:{os.environ['PATH']}"))
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "proxy.yaml: the configuration is valid\n" in done.stdout
-    assert done.stdout.count("hello from AsyncPingora") == 2
-    for line in re.findall(r"^    (wrong\.yaml:.*)$", text, re.MULTILINE):
-        assert line in done.stderr
-
-
-@pytest.fixture
-def free_ports():
-    """Ports that the kernel gives and nobody has, as far as can be known."""
-
-    def find(count):
-        sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-        ports = [each.getsockname()[1] for each in sockets]
-        for each in sockets:
-            each.close()
-        return ports
-
-    return find

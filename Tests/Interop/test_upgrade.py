@@ -45,7 +45,7 @@ def service(generations, certificates, **options):
     pair = certificates.good
     return generations(
         "both", "--listen", "127.0.0.1:0", "--tls-listen", "127.0.0.1:0", "--cert", pair.chain, "--key", pair.key,
-        "--h2c", "--threads", "2", listeners=3, **options,
+        "--h2c", "--threads", "2", "--admin", "127.0.0.1:0", listeners=4, **options,
     )
 
 
@@ -63,7 +63,7 @@ def upgrade_under(load, current, seen):
 @pytest.mark.parametrize("kind", ["h1", "tls"])
 def test_ten_upgrades_under_full_load_lose_nothing(generations, certificates, kind):
     current = service(generations, certificates)
-    _, port, tls_port = current.ports
+    _, port, tls_port, _ = current.ports
     url = f"http://127.0.0.1:{port}/" if kind == "h1" else f"https://127.0.0.1:{tls_port}/"
     with contextlib.closing(Wrk(url)) as load:
         upgrade_under(load, current, lambda: greeting(port))
@@ -72,7 +72,7 @@ def test_ten_upgrades_under_full_load_lose_nothing(generations, certificates, ki
 @pytest.mark.parametrize("kind", ["h2c", "h2"])
 def test_ten_upgrades_lose_no_stream(generations, certificates, kind):
     current = service(generations, certificates)
-    _, port, tls_port = current.ports
+    _, port, tls_port, _ = current.ports
     tls = net.client_context(certificates.ca, ["h2"]) if kind == "h2" else None
     with contextlib.closing(HTTP2Load(("127.0.0.1", tls_port if tls else port), 8, tls)) as load:
 

@@ -15,7 +15,7 @@ struct Handover<Value>: @unchecked Sendable {
 }
 
 /// Fails the test instead of hanging it: long enough for the slowest machine.
-let patience: Duration = .seconds(20)
+let patience: Duration = .seconds(120)
 
 /// A generator whose sequence depends on the seed alone, so that a failure can be run again.
 struct SeededGenerator: RandomNumberGenerator {

@@ -21,8 +21,12 @@ fi
 
 # The library with coverage counters in Swift and C alike; optimised, for preconditions and overflow checks stay in.
 build_library() {
-    swift build --scratch-path "$SCRATCH" -j "$JOBS" -c release --target HTTPCodecs \
-        --sanitize=address -Xswiftc -sanitize=fuzzer -Xcc -fsanitize=fuzzer-no-link
+    local target
+    # SwiftPM builds of a target what it imports itself, and not what that imports.
+    for target in CBlockCache HTTPCodecs; do
+        swift build --scratch-path "$SCRATCH" -j "$JOBS" -c release --target "$target" \
+            --sanitize=address -Xswiftc -sanitize=fuzzer -Xcc -fsanitize=fuzzer-no-link
+    done
 }
 
 # SwiftPM would give an executable a `main` of its own, which libFuzzer brings; so targets are linked by the compiler.
@@ -33,11 +37,12 @@ build_target() {
     # By source and not by what lies there: the object of a file that was renamed would be linked twice.
     while read -r source; do
         objects+=("$products/$(cut -d/ -f2 <<<"$source").build/$(basename "$source").o")
-    done < <(find Sources/HTTPCodecs Sources/CHTTPScanner Sources/CNGHTTP2 -name '*.swift' -o -name '*.c')
+    done < <(find Sources/HTTPCodecs Sources/CHTTPScanner Sources/CNGHTTP2 Sources/CBlockCache -name '*.swift' -o -name '*.c')
     swiftc -O -g -parse-as-library -swift-version 6 -strict-memory-safety -warnings-as-errors \
         -use-ld=lld -sanitize=fuzzer,address -module-name "Fuzz$target" -o "$SCRATCH/bin/$target" \
         -I "$products/Modules" -Xcc -fmodule-map-file="$products/CHTTPScanner.build/module.modulemap" \
         -Xcc -fmodule-map-file="$products/CNGHTTP2.build/module.modulemap" \
+        -Xcc -fmodule-map-file="$products/CBlockCache.build/module.modulemap" \
         Fuzz/Shared/*.swift "Fuzz/$target"/*.swift \
         "${objects[@]}" "$products"/HTTPTypes.build/*.o -lnghttp2
 }

@@ -8,7 +8,7 @@ struct Assembly {
     let process: ProcessOptions
     let source: ConfigurationSource
     let server: Server
-    private let watch: Watch
+    let watch: Watch
 
     /// What the program was started with.
     var configuration: ServerConfiguration { source.initial }
@@ -21,12 +21,12 @@ struct Assembly {
     ///
     /// - Parameters:
     ///   - process: the command's options about the process.
-    ///   - page: where it shows its admin page, if anywhere.
+    ///   - standardPage: where the admin page is if nobody says; nil for nowhere.
     ///   - adjust: what its other options change.
     /// - Throws: an exit status when the file has errors, which have been printed then.
     init(
         _ process: ProcessOptions,
-        page: Watch.Page? = nil,
+        standardPage: ListenAddress? = nil,
         adjusting adjust: @escaping @Sendable (inout ServerConfiguration) -> Void
     ) async throws {
         let level = Self.logLevel
@@ -35,6 +35,7 @@ struct Assembly {
         source = try process.load(sections: ConfigurationSections(DemoSection.section), adjusting: adjust)
         server = try process.makeServer(source)
         await source.follow(level)
+        let page = Watch.Page(source.initial.adminAddress, standard: standardPage)
         watch = Watch(metrics: source.initial.metricsAddress, page: page)
     }
 

@@ -36,12 +36,12 @@ struct Both: AsyncParsableCommand {
     @OptionGroup var process: ProcessOptions
 
     func run() async throws {
-        let (threads, server, metrics, accessLog) = (threads, server, metrics, accessLog)
-        let page = Watch.Page(admin, standard: .loopback(port: 6_190))
-        let assembly = try await Assembly(process, page: page) { configuration in
+        let (threads, server, metrics, accessLog, admin) = (threads, server, metrics, accessLog, admin)
+        let assembly = try await Assembly(process, standardPage: .loopback(port: 6_190)) { configuration in
             threads.apply(to: &configuration, service: "proxy")
             server.apply(to: &configuration)
             metrics.apply(to: &configuration)
+            admin.apply(to: &configuration)
             accessLog.apply(to: &configuration)
         }
         var behind = Listeners()
@@ -69,7 +69,7 @@ struct Both: AsyncParsableCommand {
             listeners: front,
             origin: handle
         )
-        if !process.isTest { announceCurl(address, encrypted: encrypted, page: page?.address) }
+        if !process.isTest { announceCurl(address, encrypted: encrypted, page: assembly.watch.page?.address) }
         try await assembly.run()
     }
 }
@@ -96,9 +96,10 @@ struct ProxyCommand: AsyncParsableCommand {
 
     func run() async throws {
         let (threads, server, upstreamOptions) = (threads, server, upstreamOptions)
-        let (metrics, accessLog) = (metrics, accessLog)
-        let assembly = try await Assembly(process, page: Watch.Page(admin)) { configuration in
+        let (metrics, accessLog, admin) = (metrics, accessLog, admin)
+        let assembly = try await Assembly(process) { configuration in
             metrics.apply(to: &configuration)
+            admin.apply(to: &configuration)
             accessLog.apply(to: &configuration)
             threads.apply(to: &configuration, service: "proxy")
             server.apply(to: &configuration)

@@ -1,6 +1,7 @@
 import ArgumentParser
 import AsyncPingora
 import AsyncPingoraAdmin
+import AsyncPingoraConfiguration
 import AsyncPingoraMetrics
 import CoreMetrics
 import Logging
@@ -10,6 +11,10 @@ import PrometheusMetrics
 struct AdminPageOptions: ParsableArguments {
     @Option(name: .customLong("admin"), help: "Where the admin page is shown: a loopback address, or unix:/PATH.")
     var address: ListenAddress?
+
+    func apply(to configuration: inout ServerConfiguration) {
+        if let address { configuration.adminAddress = address.address }
+    }
 }
 
 /// What the process counts of itself, and whom it tells: Prometheus, readers of the admin page, or nobody, and then it counts nothing.
@@ -21,16 +26,16 @@ struct Watch {
         let isRequired: Bool
 
         /// The page that was asked for, else the one at a standard address, if there is one: without that the process starts all the same.
-        init?(_ options: AdminPageOptions, standard: ListenAddress? = nil) {
-            guard let address = options.address ?? standard else { return nil }
-            self.address = address.address
-            isRequired = options.address != nil
+        init?(_ asked: SocketAddress?, standard: ListenAddress?) {
+            guard let address = asked ?? standard?.address else { return nil }
+            self.address = address
+            isRequired = asked != nil
         }
     }
 
     private let registry: MetricsRegistry?
     private let metrics: SocketAddress?
-    private let page: Page?
+    let page: Page?
 
     /// Begins to count if anybody is to be told.
     ///

@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -132,9 +134,17 @@ int cnbio_chown(const char *path, uid_t user, gid_t group) { return chown(path, 
 
 uid_t cnbio_effective_user(void) { return geteuid(); }
 
-int cnbio_notify_socket(void) { return cnbio_socket(AF_UNIX, SOCK_DGRAM); }
+int cnbio_notify_socket(void) {
+    int fd = cnbio_socket(AF_UNIX, SOCK_DGRAM);
+    if (fd < 0) return fd;
+    struct timeval patience = {.tv_sec = 1};
+    int flags = fcntl(fd, F_GETFL);
+    if (flags >= 0) fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    return fd;
+}
 
-int cnbio_notify(int fd, const char *address, const char *message, size_t count) {
+int cnbio_notify(int fd, const char *address, const char *message, size_t count, bool waits) {
     struct sockaddr_storage storage;
     socklen_t length = 0;
     int result = cnbio_unix_address(address, strlen(address), &storage, &length);
@@ -144,6 +154,10 @@ int cnbio_notify(int fd, const char *address, const char *message, size_t count)
         un->sun_path[0] = 0;
         length -= 1; // the name has no end mark there
     }
-    ssize_t sent = sendto(fd, message, count, MSG_NOSIGNAL, (struct sockaddr *)un, length);
+    int flags = waits ? MSG_NOSIGNAL : MSG_NOSIGNAL | MSG_DONTWAIT;
+    ssize_t sent;
+    do {
+        sent = sendto(fd, message, count, flags, (struct sockaddr *)un, length);
+    } while (sent < 0 && errno == EINTR);
     return sent < 0 ? -errno : 0;
 }

@@ -2,7 +2,8 @@ internal import AsyncTransport
 
 /// Tells systemd how the process fares (`sd_notify(3)`); without `NOTIFY_SOCKET` in the environment it does nothing.
 ///
-/// Messages that cannot be sent are dropped: a server does not stop because nobody supervises it any more.
+/// Messages that cannot be sent are dropped: a server does not stop because nobody supervises it any more. Those that systemd waits
+/// for, ``ready(status:)``, ``reloading()`` and ``stopping()``, block the thread for up to a second until there is room for them.
 public struct SystemdNotifier: Sendable {
     private let socket: NotifySocket?
     private let watchdogInterval: Duration?
@@ -34,34 +35,34 @@ public struct SystemdNotifier: Sendable {
     ///
     /// Names this process as the main one, for after an upgrade it is not the one that systemd has started.
     public func ready(status: String = "serving") {
-        send("READY=1\nMAINPID=\(ProcessEnvironment.processIdentifier)\nSTATUS=\(Self.oneLine(status))")
+        send("READY=1\nMAINPID=\(ProcessEnvironment.processIdentifier)\nSTATUS=\(Self.oneLine(status))", waits: true)
     }
 
     /// The service reads its configuration again; ``ready(status:)`` follows.
     public func reloading() {
-        send("RELOADING=1\nMONOTONIC_USEC=\(Deadline.systemNanoseconds / 1_000)\nSTATUS=reloading")
+        send("RELOADING=1\nMONOTONIC_USEC=\(Deadline.systemNanoseconds / 1_000)\nSTATUS=reloading", waits: true)
     }
 
     /// The service ends.
     public func stopping() {
-        send("STOPPING=1\nSTATUS=finishing what is in flight")
+        send("STOPPING=1\nSTATUS=finishing what is in flight", waits: true)
     }
 
     /// What the service does, for `systemctl status`.
     public func status(_ text: String) {
-        send("STATUS=\(Self.oneLine(text))")
+        send("STATUS=\(Self.oneLine(text))", waits: false)
     }
 
     /// A sign of life for systemd's watchdog.
     public func watchdog() {
-        send("WATCHDOG=1")
+        send("WATCHDOG=1", waits: false)
     }
 
     private static func oneLine(_ text: String) -> String {
         String(text.map { $0.isNewline ? " " : $0 })
     }
 
-    private func send(_ message: String) {
-        socket?.send(message)
+    private func send(_ message: String, waits: Bool) {
+        socket?.send(message, waits: waits)
     }
 }

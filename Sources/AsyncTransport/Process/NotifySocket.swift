@@ -18,9 +18,9 @@ package final class NotifySocket: Sendable {
         cnbio_close(descriptor)
     }
 
-    /// Sends a message, or drops it when it cannot be sent at once.
-    package func send(_ message: String) {
+    /// Sends a message, or drops it when it cannot be sent at once, or within a second if it `waits`, which blocks the thread.
+    package func send(_ message: String, waits: Bool) {
         // SAFETY: both texts last for the call, and the kernel copies.
-        _ = unsafe cnbio_notify(descriptor, address, message, message.utf8.count)
+        _ = unsafe cnbio_notify(descriptor, address, message, message.utf8.count, waits)
     }
 }

@@ -146,10 +146,10 @@ int cnbio_private_listener(const char *path, struct cnbio_file *file);
 void cnbio_unlink_file(const char *path, struct cnbio_file file);
 int cnbio_chown(const char *path, uid_t user, gid_t group);
 uid_t cnbio_effective_user(void);
-/// A datagram socket for cnbio_notify, non-blocking.
+/// A datagram socket for cnbio_notify.
 int cnbio_notify_socket(void);
-/// Sends a datagram to a path, or to a name in the abstract namespace, which begins with @.
-int cnbio_notify(int fd, const char *address, const char *message, size_t count);
+/// Sends a datagram to a path, or to a name in the abstract namespace, which begins with @; waits up to a second for room if told to.
+int cnbio_notify(int fd, const char *address, const char *message, size_t count, bool waits);
 
 // MARK: - Background
 

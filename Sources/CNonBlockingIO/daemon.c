@@ -145,10 +145,10 @@ void cnbio_write_report(int fd, const char *text, size_t count) {
     (void)ignored;
 }
 
-int cnbio_open_log(const char *path) {
-    // A pipe that nobody reads must not hold up the start.
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0640);
-    if (fd < 0) return -errno;
+int cnbio_open_output(const char *path, unsigned mode) {
+    int fd = cnbio_open_append(path, mode);
+    if (fd < 0) return fd;
+    // Opening waits for nobody; who prints does, for none looks at what a print returns.
     int flags = fcntl(fd, F_GETFL);
     if (flags >= 0) fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
     return fd;

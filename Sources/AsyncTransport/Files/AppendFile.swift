@@ -24,7 +24,7 @@ package final class AppendFile: Sendable {
     /// What a pipe takes as a whole, or not at all.
     private static let pipePiece = 4_096
     /// The owner writes, the group reads.
-    private static let permissions: UInt32 = 0o640
+    static let permissions: UInt32 = 0o640
 
     /// Opens a file, which is made if there is none.
     ///

@@ -26,8 +26,8 @@ package enum BackgroundProcess {
     /// Opens a log file to append to.
     package static func openLog(_ path: String) throws(TransportError) -> PassedDescriptor {
         // SAFETY: the path is passed NUL-terminated.
-        let descriptor = unsafe cnbio_open_log(path)
-        guard descriptor >= 0 else { throw TransportError(.file, errno: -descriptor, detail: "error log \(path)") }
+        let descriptor = unsafe cnbio_open_output(path, AppendFile.permissions)
+        guard descriptor >= 0 else { throw TransportError(.open, errno: -descriptor, detail: "error log \(path)") }
         return PassedDescriptor(descriptor)
     }
 

@@ -161,8 +161,8 @@ int cnbio_respawned_report(void);
 /// Reads a line; 0 when the other end has closed without one, -ETIMEDOUT. Blocks.
 ssize_t cnbio_read_report(int fd, char *text, size_t capacity, int timeout_ms);
 void cnbio_write_report(int fd, const char *text, size_t count);
-/// Opens a file to append to, made with mode 0640; a pipe without a reader is an error.
-int cnbio_open_log(const char *path);
+/// Opens a file as cnbio_open_append does, for a process to print to.
+int cnbio_open_output(const char *path, unsigned mode);
 /// Makes a descriptor the output and error output.
 int cnbio_replace_output(int fd);
 int cnbio_change_directory(const char *path);

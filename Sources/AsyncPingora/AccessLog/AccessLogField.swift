@@ -166,6 +166,6 @@ public struct AccessLogField: Hashable, Sendable {
 
     /// `request_id`: the request's `X-Request-Id`, as callbacks have left it.
     public static let requestID = AccessLogField("request_id", .requestID)
-    /// `trace_id`: the trace that the request belongs to, of its `traceparent` (W3C Trace Context).
+    /// `trace_id`: the trace that the request belongs to: ``Session/traceContext``.
     public static let traceID = AccessLogField("trace_id", .traceID)
 }

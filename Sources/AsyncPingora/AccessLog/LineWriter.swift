@@ -70,7 +70,7 @@ struct LineWriter {
         case .errorSource: text(session.failure?.source.rawValue)
         case .errorMessage: text(session.failure?.description)
         case .requestID: header(Self.requestID)
-        case .traceID: writeTraceID()
+        case .traceID: text(session.traceContext.map { "\($0.traceID)" })
         default: absent()
         }
     }
@@ -78,7 +78,6 @@ struct LineWriter {
     // MARK: - Values with a form of their own
 
     private static let requestID: HeaderName = "X-Request-Id"
-    private static let traceParent: HeaderName = "traceparent"
     private static let basic: (text: StaticString, byteCount: Int) = ("Basic ", 6)
 
     private var version: StaticString {
@@ -129,16 +128,6 @@ struct LineWriter {
     }
 
     /// The second part of `00-TRACE-SPAN-FLAGS`.
-    private func writeTraceID() {
-        let trace = 3..<35
-        let isWritten = request.headers.withValue(Self.traceParent) { value in
-            guard value.byteCount >= 55 else { return false }
-            text(value.extracting(trace))
-            return true
-        }
-        if isWritten != true { absent() }
-    }
-
     // MARK: - Values by type
 
     private func absent() {

@@ -61,19 +61,17 @@ public final class HttpProxy<Proxy: ProxyHttp>: HttpServerApp {
             connection.persisted = nil
             proxy.onConnectionReuse(session, context: &context, previous: previous)
         }
-        var failure: PingoraError?
         do throws(PingoraError) {
             if try await runFilters(session, context: &context) == .forward {
                 session.timings.note(.filtered)
                 repeat { try await attempt(session, context: &context) } while session.wantsAnotherAttempt
             }
         } catch {
-            failure = error
             session.failure = error
             await fail(session, error: error, context: &context)
         }
         if !session.defaults.contains(.logging) {
-            await proxy.logging(session, error: failure, context: &context)
+            await proxy.logging(session, error: session.failure, context: &context)
         }
         if session.downstream.keepsAlive {
             connection.persisted = proxy.persistConnectionContext(session, context: context)

@@ -9,7 +9,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # The lower layers first: a library's pages may link to symbols of those below it.
-readonly LIBRARIES=(HTTPCodecs AsyncTransport AsyncConnectors AsyncPingora PrometheusMetrics AsyncPingoraMetrics AsyncPingoraAdmin AsyncPingoraTesting)
+readonly LIBRARIES=(HTTPCodecs AsyncTransport AsyncConnectors AsyncPingora AsyncPingoraConfiguration PrometheusMetrics AsyncPingoraMetrics AsyncPingoraAdmin AsyncPingoraTesting)
 readonly OUTPUT=${DOCS_OUTPUT:-.build/docs}
 readonly GRAPHS=$OUTPUT/symbol-graphs
 

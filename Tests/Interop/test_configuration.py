@@ -97,6 +97,16 @@ def test_a_file_that_is_not_there(tmp_path):
     assert (done.returncode, done.stderr) == (1, f"{tmp_path}/none.yaml: cannot be read: No such file or directory\n")
 
 
+def test_the_files_services_are_started(start, tmp_path):
+    origin = start.origin()
+    text = f"demo: {{upstream: '{peers(origin.address)}'}}\nadmin: {{listen: '127.0.0.1:0'}}\nmetrics: {{listen: '127.0.0.1:0'}}\n"
+    proxy = Configured(start, tmp_path, text)
+    for service, target in (("admin", "/api/overview.json"), ("metrics", "/metrics")):
+        port = int(proxy.demo.wait_for(rf"{service} listens on 127\.0\.0\.1:(\d+)")[0])
+        with Client(("127.0.0.1", port)) as client:
+            assert client.ask(GET.format(target)).status == 200
+
+
 # What SIGHUP changes
 
 

@@ -3,6 +3,7 @@ import AsyncPingoraTesting
 import AsyncTransport
 import Logging
 import Testing
+import Tracing
 
 /// A sink that does what its script says, and takes everything when that is over.
 final class ScriptedSink: LogSink {
@@ -94,6 +95,7 @@ func withLoggedServer(
     options: HttpServerOptions = HttpServerOptions(),
     flavor: ExecutorFlavor = .pinned,
     threadCount: Int = 1,
+    tracer: (any Tracer)? = nil,
     serve: @escaping @Sendable (Session) async throws -> Void = { try await $0.respond(.ok, body: Bytes("ok")) },
     _ body: @escaping @Sendable (RunningService) async throws -> Void
 ) async throws {
@@ -107,6 +109,7 @@ func withLoggedServer(
             flavor: flavor,
             serverOptions: options,
             observers: [log],
+            tracer: tracer,
             logger: silentLogger
         )
         try await withService(service, body)

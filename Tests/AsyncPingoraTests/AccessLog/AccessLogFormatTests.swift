@@ -2,6 +2,7 @@ import AsyncPingora
 import AsyncPingoraTesting
 import AsyncTransport
 import Testing
+import Tracing
 
 @Suite(
     "A format is taken or refused with a reason, and its lines tell of the exchange",
@@ -39,12 +40,17 @@ struct AccessLogFormatTests {
     }
 
     /// The lines of what is sent on one connection to a plain server.
-    private func lines(of text: String, as format: AccessLogFormat, valueLimit: Int = 2_048) async throws -> [String] {
+    private func lines(
+        of text: String,
+        as format: AccessLogFormat,
+        valueLimit: Int = 2_048,
+        tracer: (any Tracer)? = nil
+    ) async throws -> [String] {
         let sink = ScriptedSink()
         var options = AccessLog.Options(.standardError, format: format)
         options.valueLimit = valueLimit
         let log = AccessLog(options, sink: sink, logger: silentLogger)
-        try await withLoggedServer(log) { _ = try await $0.transcript(of: text) }
+        try await withLoggedServer(log, tracer: tracer) { _ = try await $0.transcript(of: text) }
         return try AsyncPingoraTests.lines(of: sink.text)
     }
 
@@ -76,6 +82,22 @@ struct AccessLogFormatTests {
             + "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n"
             + "Authorization: Basic Ym9iOnNlY3JldA==\r\n\r\n"
         #expect(try await lines(of: request, as: AccessLogFormat(pattern)) == [line])
+    }
+
+    /// The trace is the one that the service has begun, and of the client's fields only what is valid.
+    @Test(arguments: [
+        ("", true), ("00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01", true),
+        ("00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01", false),
+    ])
+    func traces(field: String, isTraced: Bool) async throws {
+        let found = try await lines(
+            of: Self.get + (field.isEmpty ? "\r\n" : "traceparent: \(field)\r\n\r\n"),
+            as: AccessLogFormat("$trace_id"),
+            tracer: isTraced ? W3CPropagation() : nil
+        )
+        let line = try #require(found.first)
+        #expect(try isTraced == (/[0-9a-f]{32}/.wholeMatch(in: line) != nil), "\(line)")
+        #expect(!line.hasPrefix("4bf92f"))
     }
 
     @Test func combined() async throws {

@@ -29,7 +29,7 @@ public struct MetricsServer: ServeHttp {
 
 /// Makes the service that Prometheus scrapes: ``MetricsServer`` on listeners of its own.
 ///
-/// What it tells may be nobody else's business: listen on loopback, or where only Prometheus can come.
+/// It can be scraped until the server's other services have ended. What it tells may be nobody else's business: listen on loopback, or where only Prometheus can come.
 ///
 /// - Parameters:
 ///   - name: what it is called.
@@ -43,5 +43,11 @@ public func metricsService(
     listeners: Listeners,
     threadCount: Int = 1
 ) -> ListeningService<HttpApp<HttpServer<MetricsServer>>> {
-    httpService(name: name, MetricsServer(registry: registry), listeners: listeners, threadCount: threadCount)
+    httpService(
+        name: name,
+        MetricsServer(registry: registry),
+        listeners: listeners,
+        threadCount: threadCount,
+        outlivesOthers: true
+    )
 }

@@ -115,6 +115,57 @@ struct AdminServiceTests {
         }
     }
 
+    /// Answers when it has read all of a request.
+    private struct Reading: ServeHttp {
+        func serve(_ session: Session) async throws {
+            while try await session.readRequestBody() != nil {}
+            try await session.respond(.ok)
+        }
+    }
+
+    @Test func aDrainCanBeWatchedAndIsNotHeldUp() async throws {
+        try await TestExecutor.withExecutor { _ in
+            var configuration = Server.Configuration()
+            configuration.lastRequestTimeout = .seconds(3_600)
+            configuration.gracePeriod = .seconds(3_600)
+            let server = Server(configuration: configuration, logger: Self.logger)
+            var listeners = Listeners()
+            listeners.add(try Self.loopback())
+            let busy = httpService(name: "busy", Reading(), listeners: listeners, threadCount: 1, logger: Self.logger)
+            let admin = Self.service(of: server, on: try Self.loopback())
+            await server.add(admin)
+            await server.add(busy)
+            let phases = await server.phases()
+            let signals = ManualSignals()
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await server.run(signals: signals) }
+                for await phase in phases where phase == .running { break }
+                let page = Running(address: try #require(await admin.addresses.first), level: LogLevel(.info))
+                // A reader that keeps its connection, and one that has not asked yet.
+                let reader = try await RawClient.connect(to: page.address)
+                _ = try await reader.exchange("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                let idle = try await RawClient.connect(to: page.address)
+                try await RawClient.withConnection(to: try #require(await busy.addresses.first)) { client in
+                    try await client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n1")
+                    signals.send(.gracefulShutdown)
+                    var seen = ""
+                    while !(seen.contains(#""phase":"shutdownGracePeriod""#) && seen.contains(#""state":"draining""#)) {
+                        // The page looks at the server once a second.
+                        await withParker { await $0.park(until: .after(.milliseconds(20))) }
+                        try Task.checkCancellation()
+                        seen = try await page.answer("GET /api/overview.json").text
+                    }
+                    #expect(seen.contains(#""name":"busy","state":"draining""#))
+                    #expect(seen.contains(#""name":"admin","state":"running""#))
+                    try await client.send("2")
+                    #expect(try await client.receiveResponse(to: "POST").status == 200)
+                }
+                try await group.waitForAll()
+                withExtendedLifetime((reader, idle)) {}
+            }
+        }
+    }
+
     @Test(arguments: ["0.0.0.0", "[::]", "10.9.8.7"])
     func anAddressThatOthersReachStopsTheStart(host: String) async throws {
         let address = try #require(SocketAddress(host: host, port: 0))

@@ -65,6 +65,58 @@ struct MetricsServiceTests {
         }
     }
 
+    /// Answers when it has read all of a request.
+    private struct Reading: ServeHttp {
+        func serve(_ session: Session) async throws {
+            while try await session.readRequestBody() != nil {}
+            try await session.respond(.ok)
+        }
+    }
+
+    @Test("A service that ends can be scraped until its last request is done")
+    func drain() async throws {
+        try await TestExecutor.withExecutor { _ in
+            let registry = MetricsRegistry()
+            let address = try #require(SocketAddress(host: "127.0.0.1", port: 0))
+            var (front, back) = (Listeners(), Listeners())
+            front.add(address)
+            back.add(address)
+            let busy = httpService(
+                name: "busy",
+                Reading(),
+                listeners: front,
+                metrics: ServiceMetrics(service: "busy", factory: registry)
+            )
+            let metrics = metricsService(registry: registry, listeners: back)
+            var configuration = Server.Configuration()
+            configuration.lastRequestTimeout = .seconds(3_600)
+            let server = Server(configuration: configuration)
+            await server.add(metrics)
+            await server.add(busy)
+            let phases = await server.phases()
+            let signals = ManualSignals()
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await server.run(signals: signals) }
+                for await phase in phases where phase == .running { break }
+                let scraper = try await RawClient.connect(to: try #require(await metrics.addresses.first))
+                try await RawClient.withConnection(to: try #require(await busy.addresses.first)) { client in
+                    try await client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n1")
+                    signals.send(.gracefulShutdown)
+                    for await phase in phases where phase == .shutdownGracePeriod { break }
+                    // The connection may still be on its way.
+                    var scrape = ""
+                    while !scrape.contains("pingora_connections_open{service=\"busy\"} 1\n") {
+                        try Task.checkCancellation()
+                        scrape = try await scraper.exchange("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").text
+                    }
+                    try await client.send("2")
+                    #expect(try await client.receiveResponse(to: "POST").status == 200)
+                }
+                try await group.waitForAll()
+            }
+        }
+    }
+
     /// Runs `body` with the service, and ends it.
     private func withMetricsService(
         _ registry: MetricsRegistry,

@@ -1,5 +1,6 @@
 """SIGTERM ends a service when what it has begun is done, SIGINT at once; no request is lost."""
 
+import json
 import signal
 import socket
 import threading
@@ -129,6 +130,33 @@ def test_nobody_listens_while_a_stop_waits(proxy):
         client.reader.body(head, is_response=True)
         assert head.body == b"x" * 40
     assert proxy.wait() == 0
+
+
+def test_a_stop_that_waits_can_be_watched(start):
+    """The admin page and the metrics go on until the last request is done, and whoever looks on holds nobody up."""
+    origin = start.demo("origin", "--threads", "1")
+    proxy = start.proxy(origin.address, "--admin", "127.0.0.1:0", "--metrics", "127.0.0.1:0")
+    page, metrics = (
+        ("127.0.0.1", int(proxy.wait_for(rf"{name} listens on 127\.0\.0\.1:(\d+)")[0])) for name in ("admin", "metrics")
+    )
+    local = GET.replace("Host: a", "Host: localhost")
+    with Client(proxy.address) as client, Client(page) as reader, Client(page) as idle, Client(metrics) as scraper:
+        client.send(GET.format("/drip?bytes=60&ms=50"))
+        head = client.reader.head()
+        assert scraper.ask(local.format("/metrics")).status == 200
+        proxy.terminate()
+
+        def drains():
+            overview = json.loads(reader.ask(local.format("/api/overview.json")).body)
+            states = {service["name"]: (service["state"], service["connections"]) for service in overview["services"]}
+            return overview["process"]["phase"] == "shutdownGracePeriod" and states["proxy"] == ("draining", 1)
+
+        wait_until(drains, "the page to show the drain")
+        assert b'pingora_connections_open{service="proxy"} 1\n' in scraper.ask(local.format("/metrics")).body
+        assert idle.ask(local.format("/")).status == 200
+        client.reader.body(head, is_response=True)
+        assert head.body == b"x" * 60
+        assert proxy.wait() == 0
 
 
 def test_an_interrupt_stops_at_once(proxy):

@@ -1,6 +1,7 @@
 """One process replaces another without a request being lost; systemd starts and watches it; it runs in the background."""
 
 import contextlib
+import json
 import os
 import pathlib
 import pwd
@@ -15,6 +16,7 @@ import pytest
 
 from support import net
 from support.generations import LONG, Generations, HTTP2Load, UnixLoad, Wrk, greeting
+from support.http1 import Client
 from support.net import wait_until
 from support.process import DEMO, Program, run
 
@@ -96,6 +98,26 @@ def test_ten_upgrades_of_a_unix_socket(generations, tmp_path):
         upgrade_under(load, current, seen)
     assert path.stat().st_ino == inode
     assert not current.socket.exists()
+
+
+def test_after_an_upgrade_the_admin_page_is_the_new_processs(generations, certificates):
+    """It outlives what the old process still serves only when that ends for good: here another one has its socket."""
+    current = service(generations, certificates)
+    _, port, _, page = current.ports
+    with Client(("127.0.0.1", port)) as client:
+        client.send("GET /drip?bytes=100000&ms=50 HTTP/1.1\r\nHost: a\r\n\r\n")
+        client.reader.head()
+        old = current.current
+        current.upgrade()
+
+        def answering():
+            with Client(("127.0.0.1", page)) as reader:
+                answer = reader.ask("GET /api/overview.json HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                return json.loads(answer.body)["process"]["pid"]
+
+        wait_until(lambda: {answering() for _ in range(20)} == {current.current.pid}, "the new process alone to answer")
+        assert old.process.poll() is None, "it still serves the download"
+    assert current.ended() == [0]
 
 
 def still_serves(current, port):

@@ -19,6 +19,8 @@ struct RunProgress {
     }
 
     var order = ServiceGraph.Order(indices: [], dependencies: [], dependents: [])
+    /// The services that outlive the others, and those that they depend on.
+    var lasting: Set<Int> = []
     var end = End.none
     /// Why the server ends, if not because it was asked to.
     var failure: ServerError?
@@ -219,7 +221,7 @@ extension Server {
         units[index].state = .starting
         tasks.addTask(executorPreference: context.executor.nextExecutor()) {
             do {
-                try await service.run(context)
+                try await Self.run(service, context)
                 return .ended(index, nil)
             } catch {
                 return .ended(index, error)
@@ -232,6 +234,27 @@ extension Server {
         tasks.addTask(executorPreference: context.executor.nextExecutor()) {
             await readiness.wait()
             return .ready(index)
+        }
+    }
+
+    /// How long a service that has outlived the others may take for what it has begun: enough for an answer.
+    private static let farewell = Duration.milliseconds(50)
+
+    private static func run(_ service: any Service, _ context: ServiceContext) async throws {
+        guard service.outlivesOthers else { return try await service.run(context) }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await service.run(context) }
+            group.addTask {
+                await context.drainBegins()
+                await withParker { parker in
+                    let deadline = context.drain.leavesQueues ? Deadline.never : .after(farewell)
+                    while !parker.isCancelled, !deadline.hasPassed { await parker.park(until: deadline) }
+                }
+            }
+            try await group.next()
+            group.cancelAll()
+            // What is cancelled may well complain.
+            try? await group.waitForAll()
         }
     }
 
@@ -308,8 +331,12 @@ extension Server {
     /// Lets each service finish once nobody depends on it any more: a health checker outlives the proxy that asks it.
     private func drainServices() {
         guard case .graceful(let handedOver) = progress.end else { return }
+        // After a hand-over another process answers on the sockets of those that outlive the others, too: there can be only one.
+        let onlyLastingAreLeft =
+            handedOver || units.indices.allSatisfy { progress.lasting.contains($0) || units[$0].state == .ended }
         for (index, unit) in units.enumerated() where unit.state == .running || unit.state == .starting {
             guard progress.order.dependents[index].allSatisfy({ units[$0].state == .ended }) else { continue }
+            guard onlyLastingAreLeft || !unit.service.outlivesOthers else { continue }
             units[index].state = .draining
             unit.context?.drain.begin(handedOver: handedOver)
         }

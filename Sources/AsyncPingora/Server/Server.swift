@@ -117,6 +117,7 @@ public actor Server {
         }
         enter(.bootstrap)
         progress.order = try graph.complete()
+        progress.lasting = progress.order.closure(of: units.indices.filter { units[$0].service.outlivesOthers })
         let control = try ServiceExecutor(name: "server", threadCount: 1)
         defer {
             for unit in units { unit.context?.executor.shutdown() }

@@ -38,6 +38,14 @@ final class ServiceGraph: Sendable {
         let dependencies: [[Int]]
         /// By service, those that depend on it.
         let dependents: [[Int]]
+
+        /// These services and all that they depend on, be it by way of others.
+        func closure(of services: [Int]) -> Set<Int> {
+            var found = Set(services)
+            var left = services
+            while let next = left.popLast() { left += dependencies[next].filter { found.insert($0).inserted } }
+            return found
+        }
     }
 
     private let state = Lock(State())

@@ -11,6 +11,8 @@ public actor ListeningService<App: ServerApp>: Service {
     public nonisolated let threadCount: Int?
     /// How they share its tasks; nil takes the server's setting.
     public nonisolated let flavor: ExecutorFlavor?
+    /// Whether it serves until the others have ended.
+    public nonisolated let outlivesOthers: Bool
     /// What connections are given to.
     public nonisolated let app: App
     private let listeners: Listeners
@@ -18,18 +20,28 @@ public actor ListeningService<App: ServerApp>: Service {
     private let stacks = Lock<[TransportStack]>([])
 
     /// Makes a service.
+    ///
+    /// - Parameters:
+    ///   - name: what it is called.
+    ///   - app: what connections are given to.
+    ///   - listeners: where clients connect.
+    ///   - threadCount: its threads; nil takes the server's setting.
+    ///   - flavor: how they share its tasks; nil takes the server's setting.
+    ///   - outlivesOthers: whether it serves until the others have ended; see ``Service/outlivesOthers``.
     public init(
         name: String,
         app: App,
         listeners: Listeners,
         threadCount: Int? = nil,
-        flavor: ExecutorFlavor? = nil
+        flavor: ExecutorFlavor? = nil,
+        outlivesOthers: Bool = false
     ) {
         self.name = name
         self.app = app
         self.listeners = listeners
         self.threadCount = threadCount
         self.flavor = flavor
+        self.outlivesOthers = outlivesOthers
     }
 
     /// The addresses it listens on, with the ports that the kernel chose; empty before the server has prepared it.
@@ -136,12 +148,28 @@ public func httpProxyService<Proxy: ProxyHttp>(
 }
 
 /// Makes the service that runs a ``ServeHttp``.
+///
+/// - Parameters:
+///   - name: what it is called.
+///   - server: the user's logic.
+///   - listeners: where clients connect.
+///   - threadCount: its threads; nil takes the server's setting.
+///   - flavor: how they share its tasks.
+///   - outlivesOthers: whether it serves until the server's other services have ended; see ``Service/outlivesOthers``.
+///   - serverOptions: how clients' connections are timed and limited.
+///   - modules: behaviour that is added to the user's.
+///   - observers: who is told of each exchange when it has ended.
+///   - metrics: what the service is measured with; nil leaves it unmeasured.
+///   - tracer: what traces the exchanges; nil takes the one that the program has bootstrapped when the first comes, if it has.
+///   - logger: where failed requests are logged.
+/// - Returns: the service, to be added to a ``Server``.
 public func httpService<Server: ServeHttp>(
     name: String = "HTTP server",
     _ server: Server,
     listeners: Listeners,
     threadCount: Int? = nil,
     flavor: ExecutorFlavor? = nil,
+    outlivesOthers: Bool = false,
     serverOptions: HttpServerOptions = HttpServerOptions(),
     modules: HttpModules = HttpModules(),
     observers: [any ExchangeObserver] = [],
@@ -161,6 +189,7 @@ public func httpService<Server: ServeHttp>(
         ),
         listeners: listeners,
         threadCount: threadCount,
-        flavor: flavor
+        flavor: flavor,
+        outlivesOthers: outlivesOthers
     )
 }

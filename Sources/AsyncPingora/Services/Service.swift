@@ -12,6 +12,11 @@ public protocol Service: Actor {
     nonisolated var flavor: ExecutorFlavor? { get }
     /// Whether the service says itself when it is ready, by ``ServiceContext/notifyReady()``; otherwise it is as soon as it runs.
     nonisolated var notifiesReady: Bool { get }
+    /// Whether the service serves until the others have ended, so that one can watch them end: an admin page, metrics.
+    ///
+    /// It never makes the end last longer: when the others have ended it has 50 ms for what it has begun. After an upgrade, when the new
+    /// process has its sockets as well, it ends like any other service.
+    nonisolated var outlivesOthers: Bool { get }
     /// Where it listens, and how many connections it has; nil for a service that does not listen.
     nonisolated var listening: ListeningFacts? { get }
     /// Where its upstream connections come from; nil for a service that has none.
@@ -36,6 +41,8 @@ extension Service {
     public nonisolated var flavor: ExecutorFlavor? { nil }
     /// The service is ready as soon as it runs.
     public nonisolated var notifiesReady: Bool { false }
+    /// The service ends like the others.
+    public nonisolated var outlivesOthers: Bool { false }
     /// The service does not listen.
     public nonisolated var listening: ListeningFacts? { nil }
     /// The service has no upstream connections.

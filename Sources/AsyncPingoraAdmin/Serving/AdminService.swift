@@ -18,6 +18,8 @@ public actor AdminService: Service {
     public nonisolated let name: String
     /// One: the page has few readers.
     public nonisolated var threadCount: Int? { 1 }
+    /// The page shows how the other services end.
+    public nonisolated var outlivesOthers: Bool { true }
     private let inner: ListeningService<HttpApp<HttpServer<AdminSite>>>
     private let listeners: Listeners
     private let options: AdminOptions

@@ -41,6 +41,7 @@ final class Door: Sendable {
 actor NotedService: Service {
     nonisolated let name: String
     nonisolated let notifiesReady: Bool
+    nonisolated let outlivesOthers: Bool
     nonisolated var threadCount: Int? { 1 }
     private let diary: Diary
     private let prepares: @Sendable () async throws -> Void
@@ -50,18 +51,21 @@ actor NotedService: Service {
     ///   - name: its name, with which its notes begin.
     ///   - diary: where they go.
     ///   - notifiesReady: whether `runs` says when it is ready.
+    ///   - outlivesOthers: whether it serves until the others have ended.
     ///   - runs: what it does between its beginning and its end.
     ///   - prepares: what it does to prepare.
     init(
         _ name: String,
         _ diary: Diary,
         notifiesReady: Bool = false,
+        outlivesOthers: Bool = false,
         runs: @escaping @Sendable (ServiceContext) async throws -> Void = { await $0.drainBegins() },
         prepares: @escaping @Sendable () async throws -> Void = {}
     ) {
         self.name = name
         self.diary = diary
         self.notifiesReady = notifiesReady
+        self.outlivesOthers = outlivesOthers
         self.prepares = prepares
         self.runs = runs
     }

@@ -3,7 +3,8 @@
 #
 #   Fuzz/run.sh [SECONDS [TARGET...]]     30 seconds each of all targets by default; 0 only replays the corpus
 #
-# A target is a folder here: Swift files with LLVMFuzzerTestOneInput, and seeds under corpus/. What the fuzzer finds interesting
+# A target is a folder here: Swift files with LLVMFuzzerTestOneInput, and seeds under corpus/. Beside HTTPCodecs, which all are linked
+# with, it may name files in `sources` that are compiled with it, for they import nothing. What the fuzzer finds interesting
 # is collected outside the source tree; an input that breaks a property is left in $FUZZ_SCRATCH/findings and makes the run fail.
 # Replay one with `$FUZZ_SCRATCH/bin/TARGET FILE`. Environment: FUZZ_SCRATCH (.build/fuzz), FUZZ_JOBS (jobs of the build, 2).
 set -euo pipefail
@@ -31,19 +32,20 @@ build_library() {
 
 # SwiftPM would give an executable a `main` of its own, which libFuzzer brings; so targets are linked by the compiler.
 build_target() {
-    local target=$1 products source objects=()
+    local target=$1 products source objects=() sources=()
     products=$(swift build --scratch-path "$SCRATCH" -c release --show-bin-path)
     mkdir -p "$SCRATCH/bin"
     # By source and not by what lies there: the object of a file that was renamed would be linked twice.
     while read -r source; do
         objects+=("$products/$(cut -d/ -f2 <<<"$source").build/$(basename "$source").o")
     done < <(find Sources/HTTPCodecs Sources/CHTTPScanner Sources/CNGHTTP2 Sources/CBlockCache -name '*.swift' -o -name '*.c')
-    swiftc -O -g -parse-as-library -swift-version 6 -strict-memory-safety -warnings-as-errors \
+    [ ! -f "Fuzz/$target/sources" ] || mapfile -t sources <"Fuzz/$target/sources"
+    swiftc -O -g -parse-as-library -package-name fuzz -swift-version 6 -strict-memory-safety -warnings-as-errors \
         -use-ld=lld -sanitize=fuzzer,address -module-name "Fuzz$target" -o "$SCRATCH/bin/$target" \
         -I "$products/Modules" -Xcc -fmodule-map-file="$products/CHTTPScanner.build/module.modulemap" \
         -Xcc -fmodule-map-file="$products/CNGHTTP2.build/module.modulemap" \
         -Xcc -fmodule-map-file="$products/CBlockCache.build/module.modulemap" \
-        Fuzz/Shared/*.swift "Fuzz/$target"/*.swift \
+        Fuzz/Shared/*.swift "Fuzz/$target"/*.swift ${sources[@]+"${sources[@]}"} \
         "${objects[@]}" "$products"/HTTPTypes.build/*.o -lnghttp2
 }
 

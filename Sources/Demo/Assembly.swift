@@ -148,10 +148,19 @@ struct Assembly {
     }
 
     /// Runs the server; an error becomes one line and exit status 1.
-    func run() async throws {
+    ///
+    /// - Parameter announce: is told once what serves.
+    /// - Throws: that line.
+    func run(whenServing announce: @escaping @Sendable (ServerFacts) -> Void = { _ in }) async throws {
         await watch.add(to: server, logLevel: Self.logLevel, listener: configuration.listener)
+        let phases = await server.phases()
         do {
-            try await process.run(server, source)
+            try await withThrowingTaskGroup(of: Void.self) { [server] group in
+                group.addTask {
+                    for await phase in phases where phase == .running { return announce(await server.facts()) }
+                }
+                try await process.run(server, source)
+            }
         } catch let error as CleanExit {
             throw error
         } catch {

@@ -49,28 +49,26 @@ struct Both: AsyncParsableCommand {
         let (origin, handle) = await assembly.addOrigin(listeners: behind, threadCount: 1)
 
         var front = Listeners()
-        let address = assembly.address(listen, standard: .loopback(port: 6_188))
-        front.add(address, options: assembly.configuration.listener)
+        front.add(
+            assembly.address(listen, standard: .loopback(port: 6_188)),
+            options: assembly.configuration.listener
+        )
         let standard = ListenAddress.loopback(port: 6_189)
-        let encrypted: SocketAddress
         if let settings = try tls.settings(standard: standard) ?? assembly.section.tls {
-            encrypted = settings.listen
-            try await assembly.addTLS(encrypted, settings.settings, to: &front)
+            try await assembly.addTLS(settings.listen, settings.settings, to: &front)
         } else {
             // A certificate for the occasion.
-            encrypted = (tls.address ?? standard).address
             let certificate = try TLSCertificateSource.selfSigned(for: ["localhost", "IP:127.0.0.1"])
             var settings = TLSServerSettings(certificates: [certificate])
             settings.alpn = .http2OrHTTP1
-            try await assembly.addTLS(encrypted, settings, to: &front)
+            try await assembly.addTLS((tls.address ?? standard).address, settings, to: &front)
         }
         try await assembly.addProxy(
             DemoProxy(findUpstream: { await origin.addresses.first }),
             listeners: front,
             origin: handle
         )
-        if !process.isTest { announceCurl(address, encrypted: encrypted, page: assembly.watch.page?.address) }
-        try await assembly.run()
+        try await assembly.run(whenServing: announceCurl)
     }
 }
 

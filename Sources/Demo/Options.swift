@@ -134,15 +134,23 @@ struct ValidationErrorLine: Error, CustomStringConvertible {
     var description: String { message }
 }
 
-/// Tells a newcomer what to type.
-func announceCurl(_ address: SocketAddress, encrypted: SocketAddress, page: SocketAddress?) {
-    if let path = address.unixPath {
-        print("try: curl --unix-socket \(path) http://localhost/")
-    } else {
-        print("try: curl http://\(address)/")
+/// Tells a newcomer what to type, by what a server that serves listens on.
+@Sendable func announceCurl(_ facts: ServerFacts) {
+    func address(of service: String, usesTLS: Bool = false) -> SocketAddress? {
+        facts.services.first { $0.name == service }?.listening?.listeners.first { $0.usesTLS == usesTLS }?.address
     }
-    if encrypted.unixPath == nil { print("or:  curl -k https://\(encrypted)/") }
-    if let page, page.unixPath == nil { print("see: http://\(page)/ for what goes on (the admin page)") }
+    let plain = address(of: "proxy")
+    if let path = plain?.unixPath {
+        print("try: curl --unix-socket \(path) http://localhost/")
+    } else if let plain {
+        print("try: curl http://\(plain)/")
+    }
+    if let encrypted = address(of: "proxy", usesTLS: true), encrypted.unixPath == nil {
+        print("or:  curl -k https://\(encrypted)/")
+    }
+    if let page = address(of: "admin"), page.unixPath == nil {
+        print("see: http://\(page)/ for what goes on (the admin page)")
+    }
     // Standard output may be a file: say it now, not at the end.
     fflush(nil)
 }

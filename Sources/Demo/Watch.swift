@@ -35,7 +35,7 @@ struct Watch {
 
     private let registry: MetricsRegistry?
     private let metrics: SocketAddress?
-    let page: Page?
+    private let page: Page?
 
     /// Begins to count if anybody is to be told.
     ///

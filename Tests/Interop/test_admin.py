@@ -1,17 +1,20 @@
 """The admin page of a running proxy: its numbers against what was sent, whom it refuses, and what a browser shows of it."""
 
 import concurrent.futures
+import contextlib
 import json
 import os
 import pathlib
+import socket
 import time
+import types
 
 import pytest
 
 from support.browser import Browser
 from support.http1 import Client
 from support.net import wait_until
-from support.process import DEMO, run
+from support.process import DEMO, Program, run
 
 FIELD = "X-AsyncPingora-Admin: test"
 
@@ -306,3 +309,28 @@ def test_python_reads_the_json_of_a_loaded_proxy(admin):
             time.sleep(0.01)
         for future in sending:
             future.result()
+
+
+def test_only_a_page_that_there_is_is_announced(start, tmp_path):
+    """`Demo` alone has a page at a standard address, and serves without it when the port is taken."""
+    arguments = ["--listen", "127.0.0.1:0", "--tls-listen", "127.0.0.1:0", "--threads", "1"]
+    with contextlib.ExitStack() as stack:
+        taken = stack.enter_context(socket.socket())
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # If it is another's already, that is as good.
+        with contextlib.suppress(OSError):
+            taken.bind(("127.0.0.1", 6190))
+            taken.listen()
+        without = Program([DEMO, *arguments], tmp_path / "without.log")
+        stack.callback(without.stop)
+        plain, encrypted = without.wait_for(r"https?://127\.0\.0\.1:(\d+)/", count=2)
+        assert "there is no admin page" in without.log()
+        assert "see: " not in without.log()
+        with Client(("127.0.0.1", int(plain))) as client:
+            assert client.ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n").status == 200
+        assert encrypted != plain
+    shown = Program([DEMO, *arguments, "--admin", "127.0.0.1:0"], tmp_path / "shown.log")
+    start.keep(types.SimpleNamespace(close=shown.stop))
+    port = shown.wait_for(r"see: http://127\.0\.0\.1:(\d+)/")[0]
+    with Client(("127.0.0.1", int(port))) as client:
+        assert client.ask("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").status == 200

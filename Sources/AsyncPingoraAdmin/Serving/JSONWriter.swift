@@ -1,3 +1,5 @@
+internal import AsyncTransport
+
 /// Writes JSON (RFC 8259) piece by piece: members and elements get their commas, numbers that JSON has no form for become null.
 struct JSONWriter {
     private(set) var bytes: [UInt8] = []
@@ -16,7 +18,7 @@ struct JSONWriter {
     /// Writes a member whose value `body` writes.
     mutating func member(_ name: String, _ body: (inout JSONWriter) -> Void) {
         separate()
-        bytes.appendJSON(name)
+        string(name)
         bytes.append(UInt8(ascii: ":"))
         needsComma = false
         body(&self)
@@ -43,7 +45,7 @@ struct JSONWriter {
 
     mutating func value(_ value: String?) {
         separate()
-        if let value { bytes.appendJSON(value) } else { bytes.append(contentsOf: "null".utf8) }
+        if let value { string(value) } else { bytes.append(contentsOf: "null".utf8) }
         needsComma = true
     }
 
@@ -60,6 +62,16 @@ struct JSONWriter {
         separate()
         bytes.append(contentsOf: text.utf8)
         needsComma = true
+    }
+
+    private mutating func string(_ text: String) {
+        // The longest escape of a byte has six.
+        let limit = 6 * text.utf8.count
+        let string = TextBuffer(capacity: limit + 2)
+        string.append(UInt8(ascii: "\""))
+        string.append(text, escapedAs: .json, limit: limit)
+        string.append(UInt8(ascii: "\""))
+        bytes += string.bytes
     }
 
     private mutating func separate() {

@@ -47,6 +47,9 @@
         unsafe body(RawSpan(_unsafeStart: base, byteCount: length))
     }
 
+    /// A copy of the text.
+    package var bytes: [UInt8] { unsafe Array(UnsafeRawBufferPointer(start: base, count: length)) }
+
     /// How many lines the first `offset` bytes hold, and where the last of them ends.
     package func lines(upTo offset: Int) -> (count: Int, end: Int) {
         precondition(offset >= 0 && offset <= count)

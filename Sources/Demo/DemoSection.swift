@@ -14,7 +14,7 @@ struct DemoSection: Decodable, Hashable, Sendable {
     var upstreamTLS: Bool?
     var upstreamServerName: String?
 
-    enum CodingKeys: String, CodingKey, CaseIterable {
+    enum CodingKeys: String, CodingKey {
         case listen, tls, upstream
         case upstreamTLS = "upstream_tls"
         case upstreamServerName = "upstream_sni"
@@ -23,7 +23,6 @@ struct DemoSection: Decodable, Hashable, Sendable {
     static let section = ConfigurationSection(
         "demo",
         as: DemoSection.self,
-        keys: Set(CodingKeys.allCases.map(\.rawValue)),
         restart: { running, new in
             var keys: [String] = []
             if running?.listen != new?.listen { keys.append("listen") }

@@ -17,7 +17,6 @@ struct Routes: Decodable, Hashable, Sendable {
     static let section = ConfigurationSection(
         "routing",
         as: Routes.self,
-        keys: ["routes", "isOn"],
         restart: { $0?.isOn == $1?.isOn ? [] : ["isOn"] },
         verify: { $0.routes.isEmpty ? [SectionProblem(at: "routes", message: "expected a route, found none")] : [] }
     )
@@ -207,6 +206,7 @@ struct ValidationTests {
             server:
               h2c: on
               write_timeout: soon
+        Row("routing:\n  rutes: []", "2:3: key 'routing.routes': expected it, found 'rutes'"),
             routing:
               routes: none
             log_level: info

@@ -79,6 +79,14 @@ def test_errors_are_lines_with_places(tmp_path):
     ]
 
 
+def test_an_unknown_key_of_the_programs_own_section_is_an_error(tmp_path):
+    file = tmp_path / "proxy.yaml"
+    file.write_text("demo:\n  upstream: 127.0.0.1:9\n  tls: {listen: '127.0.0.1:0', certificate: a, key: b, keys: c}\n")
+    done = check(file)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"{file}:3:56: key 'demo.tls.keys': expected 'key', found an unknown key" in done.stderr.splitlines()
+
+
 @pytest.mark.parametrize("fault", ["missing", "another's key"])
 def test_certificates_are_looked_at(tmp_path, certificates, fault):
     chain = tmp_path / "none.pem" if fault == "missing" else certificates.good.chain

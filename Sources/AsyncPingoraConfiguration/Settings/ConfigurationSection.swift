@@ -11,27 +11,24 @@ internal import Yams
 public struct ConfigurationSection<Value: Decodable & Sendable>: Sendable {
     /// The key at the top of the file.
     public let name: String
-    let keys: Set<String>?
     let restart: @Sendable (Value?, Value?) -> [String]
     let verify: @Sendable (Value) -> [SectionProblem]
 
     /// Describes a section.
     ///
+    /// A key that `type` does not ask for while it is decoded is an error, at whatever depth; a dictionary takes any.
     /// - Parameters:
     ///   - name: the key at the top of the file; not one of the framework's.
     ///   - type: what is under it.
-    ///   - keys: the keys that may be in it, so that others are errors; nil ignores those that `type` does not ask for.
     ///   - restart: which of its keys do not take effect before the program is started again, given the value that runs and the new one.
     ///   - verify: looks at what decoding cannot, such as files; for `--test`.
     public init(
         _ name: String,
         as type: Value.Type,
-        keys: Set<String>? = nil,
         restart: @escaping @Sendable (Value?, Value?) -> [String] = { _, _ in [] },
         verify: @escaping @Sendable (Value) -> [SectionProblem] = { _ in [] }
     ) {
         self.name = name
-        self.keys = keys
         self.restart = restart
         self.verify = verify
     }
@@ -74,7 +71,6 @@ struct ErasedSection: Sendable {
         name = section.name
         decode = { entry, problems, verifies in
             let decoder = SectionDecoder(name: section.name, node: entry.value, problems: problems)
-            if let keys = section.keys { decoder.checkKeys(keys) }
             guard let value = decoder.decode(Value.self) else { return nil }
             if verifies {
                 for problem in section.verify(value) { decoder.add(problem) }

@@ -6,23 +6,28 @@ struct SectionDecoder {
     let node: Node
     let problems: ProblemList
 
-    /// Notes the keys that are none of the section's.
-    func checkKeys(_ keys: Set<String>) {
-        guard case .mapping(let mapping) = node else { return }
-        let reader = SectionReader(mapping, path: name, problems: problems)
-        for key in keys { _ = reader.take(key) }
-        reader.finish()
-    }
-
     func decode<Value: Decodable>(_ type: Value.Type) -> Value? {
+        let asked = AskedKeys()
         do {
-            return try YAMLDecoder().decode(type, from: node)
+            let value = try asked.decode(type, from: node)
+            checkKeys(asked)
+            return value
         } catch let error as DecodingError {
             add(error)
         } catch {
             problems.add("key '\(name)': \(error)", at: node.position)
         }
         return nil
+    }
+
+    /// Notes the keys that nobody has asked for.
+    private func checkKeys(_ asked: AskedKeys) {
+        for asked in asked.mappings where !asked.takesAny {
+            guard case .mapping(let mapping) = node.descend(asked.path).node else { continue }
+            let reader = SectionReader(mapping, path: full(asked.path), problems: problems)
+            for key in asked.names { _ = reader.take(key) }
+            reader.finish()
+        }
     }
 
     func add(_ problem: SectionProblem) {
@@ -35,7 +40,13 @@ struct SectionDecoder {
         case .keyNotFound(let key, let context):
             let parent = node.descend(context.codingPath).node
             let name = "key '\(full(context.codingPath + [key]))'"
-            problems.add("\(name): expected it, found no such key", at: parent.position)
+            // What has a similar name may be meant; the keys that would be asked for later are not known.
+            let similar = parent.mapping?.flattened.first { NearestName.find($0.name, among: [key.stringValue]) != nil }
+            if let similar {
+                problems.add("\(name): expected it, found '\(similar.name)'", at: similar.key.position)
+            } else {
+                problems.add("\(name): expected it, found no such key", at: parent.position)
+            }
         case .typeMismatch(let type, let context), .valueNotFound(let type, let context):
             let found = node.descend(context.codingPath).node
             let name = "key '\(full(context.codingPath))'"

@@ -72,7 +72,7 @@ struct Assembly {
         do {
             let log = try AccessLog(settings.options)
             await server.onReopenLogs { log.reopen() }
-            await server.onReload { log.reopen() }
+            await source.follow(log)
             return log
         } catch {
             throw ValidationErrorLine(message: "access log: \(error)")
@@ -106,9 +106,7 @@ struct Assembly {
     ) async throws -> Listeners {
         var listeners = Listeners()
         listeners.add(address(listen, standard: standard), options: configuration.listener)
-        if let settings = try tls.settings(standard: nil) ?? section.tls {
-            try await addTLS(settings.listen, settings.settings, to: &listeners)
-        }
+        try await addTLS(tls, standard: nil, to: &listeners)
         return listeners
     }
 
@@ -137,11 +135,37 @@ struct Assembly {
         return DemoProxy { current.withLock { $0 } }
     }
 
-    /// Adds an address with TLS, whose certificates are read again with the configuration.
-    func addTLS(_ address: SocketAddress, _ settings: TLSServerSettings, to listeners: inout Listeners) async throws {
+    /// Adds an address with TLS if there is a certificate, whose files are read again with the configuration; says whether there is.
+    ///
+    /// The command line's stay where they are; the file may name others.
+    @discardableResult
+    func addTLS(
+        _ options: TLSListenOptions,
+        standard: ListenAddress?,
+        to listeners: inout Listeners
+    ) async throws -> Bool {
+        if let given = try options.settings(standard: standard) {
+            try await addTLS(given.listen, given.settings, to: &listeners)
+        } else if let given = section.tls {
+            try await addTLS(given.listen, given.settings, to: &listeners) { configuration in
+                configuration[DemoSection.section]?.tls.map { [$0.source] }
+            }
+        } else {
+            return false
+        }
+        return true
+    }
+
+    /// Adds an address with TLS.
+    func addTLS(
+        _ address: SocketAddress,
+        _ settings: TLSServerSettings,
+        to listeners: inout Listeners,
+        certificates: @escaping @Sendable (ServerConfiguration) -> [TLSCertificateSource]? = { _ in nil }
+    ) async throws {
         do {
             let acceptor = try listeners.addTLS(address, options: configuration.listener, settings: settings)
-            await source.follow(acceptor, named: address.description)
+            await source.follow(acceptor, named: address.description, certificates: certificates)
         } catch {
             throw ValidationErrorLine(message: "cannot listen on \(address) with TLS: \(error)")
         }

@@ -54,9 +54,7 @@ struct Both: AsyncParsableCommand {
             options: assembly.configuration.listener
         )
         let standard = ListenAddress.loopback(port: 6_189)
-        if let settings = try tls.settings(standard: standard) ?? assembly.section.tls {
-            try await assembly.addTLS(settings.listen, settings.settings, to: &front)
-        } else {
+        if try await !assembly.addTLS(tls, standard: standard, to: &front) {
             // A certificate for the occasion.
             let certificate = try TLSCertificateSource.selfSigned(for: ["localhost", "IP:127.0.0.1"])
             var settings = TLSServerSettings(certificates: [certificate])

@@ -26,7 +26,7 @@ struct DemoSection: Decodable, Hashable, Sendable {
         restart: { running, new in
             var keys: [String] = []
             if running?.listen != new?.listen { keys.append("listen") }
-            if running?.tls != new?.tls { keys.append("tls") }
+            if running?.tls?.listen != new?.tls?.listen { keys.append("tls.listen") }
             return keys
         },
         verify: { $0.tls?.problems(at: "tls") ?? [] }

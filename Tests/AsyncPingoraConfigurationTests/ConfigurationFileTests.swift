@@ -23,6 +23,10 @@ final class Workspace: Sendable {
         return file
     }
 
+    func contents(of name: String) throws -> String {
+        try String(contentsOfFile: "\(path)/\(name)", encoding: .utf8)
+    }
+
     @discardableResult func copy(_ source: String, to name: String) throws -> String {
         try write(String(contentsOfFile: source, encoding: .utf8), to: name)
     }

@@ -174,6 +174,59 @@ struct ReloadTests {
         }
     }
 
+    @Test func certificatesMayBeElsewhere() async throws {
+        try await TestExecutor.withExecutor { _ in
+            let workspace = try Workspace()
+            let authority = try await TestAuthority()
+            defer { withExtendedLifetime(authority) {} }
+            let certificate = try await authority.issue()
+            func text(_ chain: String) -> String {
+                "web: {listen: '127.0.0.1:443', certificate: \(chain), key: \(certificate.keyFile)}"
+            }
+            let web = ConfigurationSection("web", as: TLSListenerSettings.self)
+            let file = try workspace.write(text(certificate.chainFile))
+            let log = LogLines()
+            let sections = ConfigurationSections(web)
+            let source = try ConfigurationSource(file: file, sections: sections, logger: log.logger)
+            let acceptor = try TLSAcceptor(try #require(source.initial[web]).settings)
+            await source.follow(acceptor, named: "web") { $0[web].map { [$0.source] } }
+            try workspace.write(text("/nowhere.pem"))
+            await source.reload()
+            let refusal = "error: web goes on with its old certificates: /nowhere.pem: No such file or directory"
+            #expect(log.all == [refusal, "notice: reloaded \(file)"])
+            // The one that it was started with is not looked at any more.
+            let moved = try workspace.copy(certificate.chainFile, to: "moved.pem")
+            try workspace.write(text(moved))
+            await source.reload()
+            #expect(log.all.count == 3)
+            try workspace.write("", to: "moved.pem")
+            try workspace.write("")
+            await source.reload()
+            #expect(log.all.count == 5)
+            #expect(log.all[3].hasPrefix("error: web goes on with its old certificates: \(moved)"))
+        }
+    }
+
+    @Test func anAccessLogMayBeElsewhere() async throws {
+        let workspace = try Workspace()
+        let first = "\(workspace.path)/first.log"
+        let second = "\(workspace.path)/second.log"
+        let file = try workspace.write("access_log: {path: \(first)}")
+        let lines = LogLines()
+        let source = try ConfigurationSource(file: file, logger: lines.logger)
+        let log = try AccessLog(try #require(source.initial.accessLog).options)
+        await source.follow(log)
+        try workspace.write("access_log: {path: \(second), format: json}")
+        await source.reload()
+        // It is opened when the next lines are written, here at the end of a service.
+        log.serviceEnded()
+        #expect(try workspace.contents(of: "second.log") == "")
+        #expect(lines.all.last == "warning: needs a restart to take effect: access_log.format")
+        try workspace.write("")
+        await source.reload()
+        #expect(lines.all.last == "warning: needs a restart to take effect: access_log")
+    }
+
     @Test func theServersSignalReloads() async throws {
         let workspace = try Workspace()
         let file = try workspace.write("max_retries: 1")

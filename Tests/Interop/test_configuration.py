@@ -196,6 +196,45 @@ def test_without_a_file_the_signal_ends_nothing(start):
         assert client.ask(GET.format("/")).status == 200
 
 
+def of(certificate):
+    return ssl.PEM_cert_to_DER_cert(certificate.chain.read_text())
+
+
+def test_files_that_are_elsewhere(start, tmp_path, certificates):
+    """The file names other certificates and another access log: both change while it runs, or stay if they are of no use."""
+    text = f"""
+demo:
+  upstream: '{peers(start.origin().address)}'
+  tls: {{{{listen: '127.0.0.1:0', certificate: {{chain}}, key: {{key}}}}}}
+access_log: {{{{path: {{log}}}}}}
+"""
+    good, other, logs = certificates.good, certificates.revoked, [tmp_path / "first.log", tmp_path / "second.log"]
+    proxy = Configured(start, tmp_path, text.format(chain=good.chain, key=good.key, log=logs[0]))
+    address = ("127.0.0.1", int(proxy.demo.wait_for(r"listens on 127\.0\.0\.1:(\d+)", 2)[1]))
+
+    def shown(target):
+        with connect(address, client_context(certificates.ca)) as sock:
+            sock.sendall(GET.format(target).encode())
+            assert sock.recv(100).startswith(b"HTTP/1.1 200")
+            return sock.getpeercert(binary_form=True)
+
+    def logged(log, target):
+        wait_until(lambda: log.exists() and f" {target} " in log.read_text(), f"{target} in {log}")
+
+    assert shown("/1") == of(good)
+    logged(logs[0], "/1")
+    proxy.reload(text.format(chain=other.chain, key=other.key, log=logs[1]))
+    wait_until(logs[1].exists, "the new log")
+    assert shown("/2") == of(other)
+    logged(logs[1], "/2")
+    proxy.reload(text.format(chain=good.chain, key=other.key, log=tmp_path / "none" / "log"))
+    proxy.demo.wait_for(rf"goes on with its old certificates: {re.escape(str(good.chain))}, its key: ")
+    proxy.demo.wait_for("No such file or directory; the lines still go to the file that was open")
+    assert shown("/3") == of(other)
+    logged(logs[1], "/3")
+    assert "needs a restart" not in proxy.demo.log()
+
+
 def test_certificates(start, tmp_path, certificates):
     """A new one is shown to those who connect from then on; one that cannot be read leaves the old."""
     chain, key = tmp_path / "server.pem", tmp_path / "server.key"
@@ -207,9 +246,6 @@ def test_certificates(start, tmp_path, certificates):
     def shown(address):
         with connect(address, client_context(certificates.ca)) as sock:
             return sock.getpeercert(binary_form=True)
-
-    def of(certificate):
-        return ssl.PEM_cert_to_DER_cert(certificate.chain.read_text())
 
     good, other = certificates.good, certificates.revoked
     install(good)

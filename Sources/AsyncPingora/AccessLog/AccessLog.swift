@@ -80,6 +80,8 @@ public final class AccessLog: ExchangeObserver {
         var parker: Parker?
         /// Services that would take over from the one whose thread writes.
         var waiting: [ObjectIdentifier: Parker] = [:]
+        /// Where lines go when the log is next opened again; nil is where they go now.
+        var destination: Destination?
     }
 
     /// Opens the destination.
@@ -89,14 +91,7 @@ public final class AccessLog: ExchangeObserver {
         _ options: Options,
         logger: Logger = Logger(label: "AsyncPingora.AccessLog")
     ) throws(TransportError) {
-        let sink: any LogSink =
-            switch options.destination {
-            case .file(let path): try AppendFile(path: path)
-            case .standardOutput: AppendFile.standardOutput()
-            case .standardError: AppendFile.standardError()
-            case .custom(let body): ClosureSink(body: body)
-            }
-        self.init(options, sink: sink, logger: logger)
+        self.init(options, sink: try options.destination.open(), logger: logger)
     }
 
     package init(_ options: Options, sink: any LogSink, logger: Logger) {
@@ -117,7 +112,9 @@ public final class AccessLog: ExchangeObserver {
     /// Has the file opened again, which may have been renamed: soon, between two lines.
     ///
     /// When that fails, the error log is told, and lines still go to the old one.
-    public func reopen() {
+    /// - Parameter destination: where lines go from then on; nil is where they went before.
+    public func reopen(at destination: Destination? = nil) {
+        if let destination { state.withLock { $0.destination = destination } }
         mustReopen.store(true, ordering: .sequentiallyConsistent)
         wake()
     }
@@ -207,7 +204,9 @@ public final class AccessLog: ExchangeObserver {
 
     /// Writes the lines that are there; says whether there were any.
     private func writeAll(with writer: inout LogWriter, isEnding: () -> Bool) -> Bool {
-        if mustReopen.exchange(false, ordering: .sequentiallyConsistent) { writer.reopen() }
+        if mustReopen.exchange(false, ordering: .sequentiallyConsistent) {
+            writer.reopen(at: state.withLock { $0.destination.take() })
+        }
         let taken = buffers.takeAll()
         let count = writer.write(taken, isEnding: isEnding)
         lost.add(UInt64(count), ordering: .relaxed)

@@ -16,6 +16,18 @@ package protocol LogSink: Sendable {
 
 extension AppendFile: LogSink {}
 
+extension AccessLog.Destination {
+    /// Opens it; blocks.
+    func open() throws(TransportError) -> any LogSink {
+        switch self {
+        case .file(let path): try AppendFile(path: path)
+        case .standardOutput: AppendFile.standardOutput()
+        case .standardError: AppendFile.standardError()
+        case .custom(let body): ClosureSink(body: body)
+        }
+    }
+}
+
 /// A closure of the user's, which takes everything or throws.
 struct ClosureSink: LogSink {
     let body: @Sendable (RawSpan) throws -> Void

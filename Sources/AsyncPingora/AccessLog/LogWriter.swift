@@ -31,10 +31,10 @@ package struct LogWriter: Sendable {
         lineEnd.append(UInt8(ascii: "\n"))
     }
 
-    /// Changes to the file that has the name now; keeps the old one when there is none to be had.
-    package mutating func reopen() {
+    /// Changes to another destination, or to the file that has the name now; keeps the old one when there is none to be had.
+    package mutating func reopen(at destination: AccessLog.Destination? = nil) {
         do throws(TransportError) {
-            sink = try sink.reopened()
+            sink = if let destination { try destination.open() } else { try sink.reopened() }
             endsTorn = false
         } catch {
             logger.error("access log: \(error); the lines still go to the file that was open")

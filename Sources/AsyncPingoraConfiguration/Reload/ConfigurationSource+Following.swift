@@ -33,15 +33,26 @@ extension ConfigurationSource {
         follow { app.replaceOptions($0.http) }
     }
 
+    /// Has an access log go on in the file that each new configuration names (`access_log.path`), which is opened again also if it is
+    /// the same; one that cannot be opened is logged, and lines go to the old one.
+    public func follow(_ log: AccessLog) {
+        follow { log.reopen(at: $0.accessLog.map { AccessLog.Destination($0.path) }) }
+    }
+
     /// Has a listener's certificates read again with each new configuration; those that cannot be used are logged, and the old stay.
     ///
     /// - Parameters:
     ///   - acceptor: what accepts the connections.
     ///   - name: what the log calls it, such as the address.
-    public func follow(_ acceptor: TLSAcceptor, named name: String) {
-        follow { _ in
+    ///   - certificates: where a configuration says that they are; nil is where they were.
+    public func follow(
+        _ acceptor: TLSAcceptor,
+        named name: String,
+        certificates: @escaping @Sendable (ServerConfiguration) -> [TLSCertificateSource]? = { _ in nil }
+    ) {
+        follow { configuration in
             do throws(TLSConfigurationError) {
-                try acceptor.reload()
+                try acceptor.reload(certificates: certificates(configuration))
             } catch {
                 throw ReloadError(description: "\(name) goes on with its old certificates: \(error)")
             }

@@ -17,7 +17,8 @@ extension ServerConfiguration {
             ("flavor", differs(\.server.flavor)),
             ("services", differs(\.services)),
             ("listener", differs(\.listener)),
-            ("access_log", differs(\.accessLog)),
+            ("access_log", differs { $0.accessLog == nil }),
+            ("access_log.format", accessLog != nil && running.accessLog != nil && differs(\.accessLog?.format)),
             ("admin", differs(\.adminAddress)),
             ("metrics", differs(\.metricsAddress)),
         ]

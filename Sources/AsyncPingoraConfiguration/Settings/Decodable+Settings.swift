@@ -35,9 +35,12 @@ public struct TLSListenerSettings: Decodable, Hashable, Sendable {
         self.key = key
     }
 
+    /// The files.
+    public var source: TLSCertificateSource { TLSCertificateSource(chainFile: certificate, keyFile: key) }
+
     /// Settings for a listener that also agrees to HTTP/2.
     public var settings: TLSServerSettings {
-        var settings = TLSServerSettings.intermediate(chainFile: certificate, keyFile: key)
+        var settings = TLSServerSettings(certificates: [source])
         settings.alpn = .http2OrHTTP1
         return settings
     }

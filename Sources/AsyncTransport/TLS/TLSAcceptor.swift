@@ -2,12 +2,13 @@
 ///
 /// Each worker has OpenSSL objects of its own, for those lock badly among threads; ticket keys and remembered sessions are shared.
 public final class TLSAcceptor: Sendable {
-    /// The settings it was made with.
+    /// The settings it was made with; ``reload(certificates:)`` may have replaced the certificates.
     public let settings: TLSServerSettings
     private let shared: TLSServerShared
     private let state: Lock<State>
 
     private struct State {
+        var certificates: [TLSCertificateSource]
         var files: TLSServerFiles
         /// By worker.
         var contexts: [Int: TLSServerContext] = [:]
@@ -25,17 +26,21 @@ public final class TLSAcceptor: Sendable {
         )
         let files = try TLSServerFiles(settings)
         _ = try TLSServerContext(settings: settings, files: files, shared: shared)
-        state = Lock(State(files: files))
+        state = Lock(State(certificates: settings.certificates, files: files))
     }
 
     /// Reads the files again: handshakes that begin from now on use what they hold; connections that are there go on.
     ///
     /// Blocks while it reads. Sessions may still be resumed, without a look at the new certificates.
-    /// - Throws: ``TLSConfigurationError``; the old files then stay in use.
-    public func reload() throws(TLSConfigurationError) {
+    /// - Parameter certificates: where the certificates are from now on; nil is where they were read before.
+    /// - Throws: ``TLSConfigurationError``; what was in use then stays.
+    public func reload(certificates: [TLSCertificateSource]? = nil) throws(TLSConfigurationError) {
+        let certificates = certificates ?? state.withLock { $0.certificates }
+        var settings = settings
+        settings.certificates = certificates
         let files = try TLSServerFiles(settings)
         _ = try TLSServerContext(settings: settings, files: files, shared: shared)
-        state.withLock { $0 = State(files: files) }
+        state.withLock { $0 = State(certificates: certificates, files: files) }
     }
 
     /// Replaces the key that encrypts tickets, before its time.

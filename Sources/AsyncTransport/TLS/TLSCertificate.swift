@@ -10,7 +10,7 @@ public struct TLSCertificateSource: Hashable, Sendable {
     let origin: Origin
     /// A file with an OCSP response in DER that is stapled to the certificate; nil staples none.
     ///
-    /// It is read again by ``TLSAcceptor/reload()``, and must be replaced before it expires: clients refuse an old one.
+    /// It is read again by ``TLSAcceptor/reload(certificates:)``, and must be replaced before it expires: clients refuse an old one.
     public var ocspResponseFile: String?
 
     /// Names the files: the leaf certificate first, then the intermediate ones; and the key, without a password.

@@ -178,6 +178,28 @@ struct AccessLogTests {
         #expect(log.droppedCount == 0)
     }
 
+    @Test func theFileCanBeAnother() async throws {
+        let folder = try TemporaryFolder()
+        let record = LogRecord()
+        let log = try AccessLog(try Self.options(.file(folder.path(of: "first"))), logger: record.logger)
+        try await withLoggedServer(log) { service in
+            try await Self.ask(service, count: 20)
+            try await wait("they are written") { folder.contents(of: "first")?.count { $0 == "\n" } == 20 }
+            log.reopen(at: .file(folder.path(of: "missing/log")))
+            try await wait("the error log says so") { !record.lines.isEmpty }
+            // What was refused is not tried again.
+            log.reopen()
+            try await Self.ask(service, count: 10)
+            try await wait("they are written") { folder.contents(of: "first")?.count { $0 == "\n" } == 30 }
+            log.reopen(at: .file(folder.path(of: "second")))
+            try await wait("there is a new file") { folder.has("second") }
+            try await Self.ask(service, count: 5)
+        }
+        #expect(try lines(of: folder.contents(of: "first") ?? "").count == 30)
+        #expect(try lines(of: folder.contents(of: "second") ?? "").count == 5)
+        #expect(record.lines.count == 1 && log.droppedCount == 0)
+    }
+
     @Test func reopeningThatFailsKeepsTheOldFile() async throws {
         let folder = try TemporaryFolder()
         try folder.makeFolder("here")

@@ -134,6 +134,36 @@ struct TLSServerTests {
         }
     }
 
+    @Test("Other files can be named while it runs; those that are of no use change nothing")
+    func reloadFromElsewhere() async throws {
+        let authority = try await TestAuthority()
+        let certificate = try await authority.issue(.init(subject: "/CN=old"))
+        let moved = try await authority.issue(.init(subject: "/CN=new"))
+        let acceptor = try TLSAcceptor(TLSServerSettings(certificate))
+        var options = TLSClientOptions(serverName: "localhost", trusting: authority)
+        options.reusesSessions = false
+        try await TestExecutor.withExecutor { [options] _ in
+            func expect(_ name: String) async throws {
+                let pair = try await shakeHands(acceptor, TLSConnector(), options).client.get()
+                #expect(pair.client.tls?.peerCertificate?.commonName == name)
+            }
+            let mismatch = TLSCertificateSource(chainFile: moved.chainFile, keyFile: certificate.keyFile)
+            for useless in [mismatch, TLSCertificateSource(chainFile: "/nowhere.pem", keyFile: moved.keyFile)] {
+                #expect(throws: TLSConfigurationError.self) { try acceptor.reload(certificates: [useless]) }
+                try await expect("old")
+                try acceptor.reload()
+                try await expect("old")
+            }
+            try acceptor.reload(
+                certificates: [TLSCertificateSource(chainFile: moved.chainFile, keyFile: moved.keyFile)]
+            )
+            try await expect("new")
+            // From now on those are read again.
+            try acceptor.reload()
+            try await expect("new")
+        }
+    }
+
     @Test("A certificate that signs itself serves for trying things out")
     func selfSigned() async throws {
         let source = try TLSCertificateSource.selfSigned(for: ["localhost", "IP:127.0.0.1"])

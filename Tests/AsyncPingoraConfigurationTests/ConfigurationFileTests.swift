@@ -107,6 +107,19 @@ struct ConfigurationFileTests {
         #expect(configuration.http.maximumDrainBytes == expected)
     }
 
+    @Test func theBackgroundAndUpgrades() throws {
+        let text = """
+            daemon: true
+            daemon_wait_for_ready: false
+            daemon_ready_timeout_seconds: 5
+            upgrade_sock_connect_accept_max_retries: 9
+            """
+        let configuration = try ServerConfiguration(text: text)
+        #expect(configuration.process.isDaemon && !configuration.process.waitsUntilReady)
+        #expect(configuration.process.readyTimeout == .seconds(5))
+        #expect(configuration.server.upgradeAttempts == 9)
+    }
+
     @Test func threadsOfServices() throws {
         let configuration = try ServerConfiguration(
             text: "threads: 2\nwork_stealing: true\nservices: {api: {threads: 4}, web: {flavor: pinned}}"

@@ -102,6 +102,14 @@ struct ValidationTests {
             "grace_period_seconds: 90000",
             "1:23: key 'grace_period_seconds': expected a number of seconds, 0 to 86400, found '90000'"
         ),
+        Row(
+            "daemon_ready_timeout_seconds: 0",
+            "1:31: key 'daemon_ready_timeout_seconds': expected a number of seconds, 1 to 86400, found '0'"
+        ),
+        Row(
+            "upgrade_sock_connect_accept_max_retries: 0",
+            "1:42: key 'upgrade_sock_connect_accept_max_retries': expected a whole number, 1 to 3600, found '0'"
+        ),
         Row("max_retries: 0", "1:14: key 'max_retries': expected a whole number, 1 to 1000, found '0'"),
         Row(
             "listener:\n  backlog: 70000",
@@ -152,6 +160,10 @@ struct ValidationTests {
             "max_blocking_threads: 2",
             "1:1: key 'max_blocking_threads': expected no such key, for there are no threads for blocking work"
         ),
+        Row(
+            "daemon_notify_timeout_seconds: 2",
+            "1:1: key 'daemon_notify_timeout_seconds': expected no such key, for a background process reports through a pipe, at the first try"
+        ),
         Row("[a]: 2", "1:1: expected a word as a key, found a list"),
         // Duplicates.
         Row("threads: 1\nflavor: pinned\nthreads: 2", "3:1: key 'threads': expected once, found again"),
@@ -194,6 +206,7 @@ struct ValidationTests {
             "routing:\n  routes:\n    - weight: 1",
             "3:7: key 'routing.routes[0].path': expected it, found no such key"
         ),
+        Row("routing:\n  rutes: []", "2:3: key 'routing.routes': expected it, found 'rutes'"),
     ])
     func oneError(row: Row) {
         #expect(errors(in: row.text) == [row.error])
@@ -206,7 +219,6 @@ struct ValidationTests {
             server:
               h2c: on
               write_timeout: soon
-        Row("routing:\n  rutes: []", "2:3: key 'routing.routes': expected it, found 'rutes'"),
             routing:
               routes: none
             log_level: info

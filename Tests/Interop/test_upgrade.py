@@ -357,6 +357,23 @@ def test_the_background_tells_why_it_cannot_start(background):
     assert not background.pid_file.exists()
 
 
+def test_the_command_waits_for_the_background_as_long_as_it_is_told(background):
+    """Not at all: that the port is taken is in the log alone. For a second: the process that is not ready by then is ended."""
+    conf = background.pid_file.with_name("proxy.yaml")
+    conf.write_text("daemon_wait_for_ready: false\n")
+    with socket.create_server(("127.0.0.1", background.port)):
+        done = background.start("--conf", conf)
+        assert (done.returncode, done.stderr) == (0, ""), done
+        wait_until(lambda: "Address already in use" in background.log.read_text(), "the reason in the log", LONG)
+    conf.write_text("daemon_ready_timeout_seconds: 1\n")
+    # Whoever reads a pipe that nobody writes to waits for ever.
+    pipe = background.pid_file.with_name("pipe.pem")
+    os.mkfifo(pipe)
+    done = background.start("--conf", conf, "--cert", pipe, "--key", pipe)
+    assert done.returncode == 1
+    assert "was not ready in time" in done.stderr
+
+
 def test_an_upgrade_in_the_background(background):
     assert background.start().returncode == 0
     first = background.pid()

@@ -27,6 +27,10 @@ extension Server {
         ///
         /// Default 60 s.
         public var upgradeTimeout: Duration = .seconds(60)
+        /// How often an old process looks whether a new one waits, a second apart, before the upgrade fails.
+        ///
+        /// Default 5.
+        public var upgradeAttempts = 5
         /// The file that holds the process's number while it runs; an older file is renamed to `PATH.old`.
         public var pidFile: String?
         /// Who the process becomes when its addresses are bound.

@@ -11,7 +11,7 @@ internal import AsyncTransport
 /// configuration has been read: relative paths begin at ``Options/workingDirectory`` from then on.
 ///
 /// The process in the foreground waits until the server says that it is ready, and ends with status 0; when the server cannot
-/// start, it prints why and ends with status 1. A server that takes over from a running one is ready, in this sense, as soon as the
+/// start, it prints why and ends with status 1 (``Options/waitsUntilReady``). A server that takes over from a running one is ready, in this sense, as soon as the
 /// old process can be sent SIGQUIT.
 public final class Daemon: Sendable {
     /// How a program runs in the background.
@@ -22,7 +22,11 @@ public final class Daemon: Sendable {
         public var workingDirectory: String?
         /// The bits that files which the program makes do not get (umask).
         public var fileModeMask: UInt32 = 0o007
-        /// How long the process in the foreground waits.
+        /// Whether the process in the foreground waits until the server is ready, or has said why it is not.
+        ///
+        /// Default true; otherwise it ends with status 0 as soon as the background process has been started.
+        public var waitsUntilReady = true
+        /// How long it waits; then it ends the background process, and itself with status 1.
         ///
         /// Default 600 s.
         public var readyTimeout: Duration = .seconds(600)
@@ -61,6 +65,7 @@ public final class Daemon: Sendable {
     private static func startInBackground(_ options: Options) throws -> Never {
         let log = try options.errorLog.map { path throws(TransportError) in try BackgroundProcess.openLog(path) }
         let (report, process) = try BackgroundProcess.start(log: log)
+        guard options.waitsUntilReady else { BackgroundProcess.exit(0) }
         do {
             let line = try report.read(timeout: options.readyTimeout)
             if line == readyLine { BackgroundProcess.exit(0) }

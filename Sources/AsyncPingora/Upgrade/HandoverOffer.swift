@@ -6,8 +6,7 @@ package struct HandoverOffer: Sendable {
     private let timeout: Duration
     private let trust: HandoverConnection.Trust
 
-    /// How often the new process is looked for: it may not be waiting yet.
-    private static let attempts = 5
+    private let attempts: Int
     private let pause: Duration
 
     /// Makes an offer.
@@ -16,13 +15,16 @@ package struct HandoverOffer: Sendable {
     ///   - path: where the new process waits.
     ///   - timeout: how long the whole of it may take: the new process prepares all of its services meanwhile.
     ///   - trust: whose process may have the sockets.
+    ///   - attempts: how often the new process is looked for, which may not be waiting yet.
     ///   - pause: how long after each time that nobody waits there it looks again.
     package init(
         path: String,
         timeout: Duration,
         trust: HandoverConnection.Trust = .sameUser(),
+        attempts: Int = 5,
         pause: Duration = .seconds(1)
     ) {
+        self.attempts = attempts
         self.pause = pause
         self.path = path
         self.timeout = timeout
@@ -79,7 +81,7 @@ package struct HandoverOffer: Sendable {
             } catch {
                 // A full queue, too: others visit it just now.
                 guard error.isRefused || error.isQueueFull else { throw error }
-                guard attempt < Self.attempts else {
+                guard attempt < attempts else {
                     throw UpgradeError("no new process waits at \(path): start one with --upgrade first")
                 }
             }

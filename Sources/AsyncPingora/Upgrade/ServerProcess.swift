@@ -81,7 +81,11 @@ final class ServerProcess: Sendable {
     /// It returns when a new process serves.
     var upgradeHandler: Server.Hook? {
         guard let path = configuration.upgradeSocket else { return nil }
-        let offer = HandoverOffer(path: path, timeout: configuration.upgradeTimeout)
+        let offer = HandoverOffer(
+            path: path,
+            timeout: configuration.upgradeTimeout,
+            attempts: configuration.upgradeAttempts
+        )
         return { [self] in
             try await offer.pass(listeners.openSockets)
             state.withLock { $0.isReplaced = true }

@@ -87,6 +87,8 @@ public struct PlacementOptions: ParsableArguments, Sendable {
         var options = Daemon.Options()
         options.errorLog = settings.errorLog
         options.workingDirectory = settings.workingDirectory
+        options.waitsUntilReady = settings.waitsUntilReady
+        options.readyTimeout = settings.readyTimeout
         configuration.daemon = try Daemon.start(options)
     }
 }

@@ -61,6 +61,7 @@ extension ServerConfiguration {
     private static let foreignKeys = [
         "listener_tasks_per_fd": "one task accepts for each address, up to 64 connections in a row",
         "s2n_config_cache_size": "TLS is OpenSSL's",
+        "daemon_notify_timeout_seconds": "a background process reports through a pipe, at the first try",
         "graceful_shutdown_timeout_seconds": "the server ends with the last request, or after grace_period_seconds",
         "upstream_connect_offload_threadpools": "connecting does not block",
         "upstream_connect_offload_thread_per_pool": "connecting does not block",
@@ -100,9 +101,12 @@ extension ServerConfiguration {
     private mutating func readProcess(_ reader: SectionReader) {
         reader.set(&version, "version", .integer(1...1))
         reader.set(&process.isDaemon, "daemon", .flag)
+        reader.set(&process.waitsUntilReady, "daemon_wait_for_ready", .flag)
+        reader.set(&process.readyTimeout, "daemon_ready_timeout_seconds", .seconds(1...86_400))
         reader.set(&process.errorLog, "error_log", .path)
         reader.set(&process.pidFile, "pid_file", .path)
         reader.set(&process.upgradeSocket, "upgrade_sock", .path)
+        reader.set(&server.upgradeAttempts, "upgrade_sock_connect_accept_max_retries", .integer(1...3_600))
         reader.set(&process.user, "user", .text("the name of a user"))
         reader.set(&process.group, "group", .text("the name of a group"))
         reader.set(&process.workingDirectory, "working_directory", .path)

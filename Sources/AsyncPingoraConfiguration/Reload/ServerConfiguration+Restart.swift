@@ -6,9 +6,12 @@ extension ServerConfiguration {
         func differs<Value: Equatable>(_ path: (ServerConfiguration) -> Value) -> Bool { path(self) != path(running) }
         let keys: [(name: String, hasChanged: Bool)] = [
             ("daemon", differs(\.process.isDaemon)),
+            ("daemon_wait_for_ready", differs(\.process.waitsUntilReady)),
+            ("daemon_ready_timeout_seconds", differs(\.process.readyTimeout)),
             ("error_log", differs(\.process.errorLog)),
             ("pid_file", differs(\.process.pidFile)),
             ("upgrade_sock", differs(\.process.upgradeSocket)),
+            ("upgrade_sock_connect_accept_max_retries", differs(\.server.upgradeAttempts)),
             ("user", differs(\.process.user)),
             ("group", differs(\.process.group)),
             ("working_directory", differs(\.process.workingDirectory)),

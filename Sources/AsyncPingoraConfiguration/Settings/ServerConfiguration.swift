@@ -98,6 +98,10 @@ public struct ServiceThreads: Hashable, Sendable {
 public struct ProcessSettings: Hashable, Sendable {
     /// Whether the process goes to the background (`daemon`).
     public var isDaemon = false
+    /// Whether the process in the foreground waits until a daemon is ready (`daemon_wait_for_ready`).
+    public var waitsUntilReady = true
+    /// How long it waits (`daemon_ready_timeout_seconds`).
+    public var readyTimeout: Duration = .seconds(600)
     /// The file that a daemon's standard error is appended to; nil leaves it (`error_log`).
     public var errorLog: String?
     /// The file that holds the process's number while it runs (`pid_file`); nil writes none.

@@ -118,10 +118,9 @@ final class ServerProcess: Sendable {
 
     /// Nothing runs any more, or nothing could be started.
     func hasEnded(_ error: (any Error)?) async {
-        if let error {
-            await state.withLock { $0.release.take() }?.failed("\(error)")
-            configuration.daemon?.failed(error)
-        }
+        let reason = error.map { "\($0)" } ?? "it was asked to end"
+        await state.withLock { $0.release.take() }?.failed(reason)
+        if let error { configuration.daemon?.failed(error) }
         state.withLock { $0.pidFile.take() }?.remove(hasFailed: error != nil)
     }
 

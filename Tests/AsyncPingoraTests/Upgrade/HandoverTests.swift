@@ -279,6 +279,41 @@ struct HandoverTests {
         await #expect(throws: (any Error).self) { _ = try await to.receive(deadline: deadline) }
     }
 
+    /// A new process that ends before it serves, for whatever reason, says so: the old one need not wait for it to be silent.
+    @Test(arguments: [ServerSignal.gracefulShutdown, .fastShutdown])
+    func theNewProcessIsAskedToEnd(signal: ServerSignal) async throws {
+        try await withPath { path in
+            var configuration = Server.Configuration()
+            configuration.upgradeSocket = path
+            configuration.takesOver = true
+            configuration.upgradeTimeout = longPatience
+            let server = Server(configuration: configuration, logger: silentLogger)
+            let diary = Diary()
+            await server.add(
+                BackgroundService(name: "never ready", notifiesReady: true) { context in
+                    diary.note("runs")
+                    await context.drainBegins()
+                }
+            )
+            let signals = ManualSignals()
+            let sockets = try listening(1)
+            let error = await #expect(throws: UpgradeError.self) {
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    group.addTask { try await server.run(signals: signals) }
+                    group.addTask {
+                        try await diary.wait(for: "runs")
+                        signals.send(signal)
+                    }
+                    let pause = Duration.milliseconds(10)
+                    try await HandoverOffer(path: path, timeout: longPatience, attempts: 6_000, pause: pause)
+                        .pass(sockets)
+                }
+            }
+            #expect(error?.description == "the other process gives up: it was asked to end")
+            #expect(sockets.allSatisfy { !$0.socket.isShared })
+        }
+    }
+
     /// A new process whose old one has gone is all there is, and serves; one whose old process goes on must not.
     @Test(arguments: [true, false]) func whatTheOldProcessSaysLast(goesOn: Bool) async throws {
         try await withPath { path in

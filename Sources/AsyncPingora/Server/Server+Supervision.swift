@@ -107,16 +107,16 @@ extension Server {
             upgraded(error, &tasks, control)
         case .graceOver:
             guard case .graceful = progress.end else { return }
-            logger.warning("the grace period is over: \(namesOfLiving) did not end in it")
+            logger.warning("the grace period is over: \(namesOfDraining) did not end in it")
             endFast(&tasks)
         }
     }
 
     private func name(_ index: Int) -> String { units[index].service.name }
 
-    private var namesOfLiving: String {
-        units.filter { $0.state == .draining || $0.state == .running || $0.state == .starting }
-            .map { "'\($0.service.name)'" }.joined(separator: ", ")
+    /// Those that end after these are not to blame.
+    private var namesOfDraining: String {
+        units.filter { $0.state == .draining }.map { "'\($0.service.name)'" }.joined(separator: ", ")
     }
 
     // MARK: - Start

@@ -349,6 +349,14 @@ def test_the_background(background):
     assert "listens on" in moved.read_text()
 
 
+def test_the_background_that_ends_early_names_its_log(background):
+    """What goes wrong before there is a server is in the log alone."""
+    done = background.start("--cert", "/nowhere.pem", "--key", "/nowhere.pem")
+    assert done.returncode == 1
+    assert f"has ended before it was ready; {background.log} may say why" in done.stderr
+    assert "/nowhere.pem: No such file or directory" in background.log.read_text()
+
+
 def test_the_background_tells_why_it_cannot_start(background):
     with socket.create_server(("127.0.0.1", background.port)):
         done = background.start()

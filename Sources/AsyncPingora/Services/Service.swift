@@ -12,7 +12,7 @@ public protocol Service: Actor {
     nonisolated var flavor: ExecutorFlavor? { get }
     /// Whether the service says itself when it is ready, by ``ServiceContext/notifyReady()``; otherwise it is as soon as it runs.
     nonisolated var notifiesReady: Bool { get }
-    /// Whether the service serves until the others have ended, so that one can watch them end: an admin page, metrics.
+    /// Whether the service, when the server ends, goes on until the others have ended, so that one can watch them: an admin page, metrics.
     ///
     /// It never makes the end last longer: when the others have ended it has 50 ms for what it has begun. After an upgrade, when the new
     /// process has its sockets as well, it ends like any other service.

@@ -69,7 +69,9 @@ public final class Daemon: Sendable {
         do {
             let line = try report.read(timeout: options.readyTimeout)
             if line == readyLine { BackgroundProcess.exit(0) }
-            BackgroundProcess.printError("Error: \(line ?? "the background process has ended before it was ready")")
+            let hint = options.errorLog.map { "; \($0) may say why" } ?? ""
+            let reason = line ?? "the background process has ended before it was ready\(hint)"
+            BackgroundProcess.printError("Error: \(reason)")
         } catch {
             BackgroundProcess.terminate(process)
             BackgroundProcess.printError("Error: the background process was not ready in time: \(error)")

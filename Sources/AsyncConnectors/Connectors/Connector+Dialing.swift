@@ -56,7 +56,8 @@ extension Connector {
             let session = HTTP2ClientSession(connection: connection, parker: parker)
             return Lease(carrier: .http2(session), pool: pool, isReused: false)
         } catch {
-            pool.http2.finish(dial, .failed(error))
+            // That this request is given up says nothing of the peer: one of those that wait dials in its place.
+            pool.http2.finish(dial, error.kind == .cancelled ? .settled : .failed(error))
             throw error
         }
     }

@@ -67,6 +67,33 @@ struct HTTP2DialTests {
         }
     }
 
+    @Test("The one that dials is cancelled: another dials in its place", .timeLimit(.minutes(5)))
+    func dialerCancelled() async throws {
+        // The first handshake is never answered; the next connection is closed.
+        let script = OriginScript { connection in
+            if connection.index == 0 { try await connection.stall() }
+        }
+        try await withPool(script) { pool, origin in
+            var tls = TLSClientOptions(serverName: "a")
+            tls.verifiesCertificate = false
+            var options = PeerOptions()
+            options.httpVersions = .http2
+            let peer = HttpPeer(origin.address, tls: tls, options: options)
+            try await withThrowingTaskGroup(of: String?.self) { dialer in
+                dialer.addTask { await pool.outcome(of: peer) }
+                try await origin.wait { $0.connectionCount == 1 }
+                async let other = pool.outcome(of: peer)
+                await pool.facts { $0.inUse == 2 }
+                dialer.cancelAll()
+                let cancelled = try await dialer.next()
+                #expect(cancelled == "Cancelled")
+                let outcome = await other
+                #expect(outcome != nil && outcome != "Cancelled")
+            }
+            #expect(origin.connectionCount == 2)
+        }
+    }
+
     @Test("Those that wait are cancelled, and the others are not", .timeLimit(.minutes(5)))
     func cancelled() async throws {
         try await withHTTP2Pool { pool, origin in

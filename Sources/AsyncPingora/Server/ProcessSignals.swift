@@ -1,4 +1,4 @@
-internal import AsyncTransport
+package import AsyncTransport
 
 /// The process's signals: SIGINT, SIGTERM, SIGQUIT, SIGHUP and SIGUSR1, as ``ServerSignal`` says.
 public final class ProcessSignals: SignalSource {
@@ -12,17 +12,30 @@ public final class ProcessSignals: SignalSource {
     /// Returns the next signal of the process.
     public func next() async -> ServerSignal? {
         await withParker { parker in
-            while !parker.isCancelled {
+            await Self.next(parker: parker) { parker in
                 let socket = source.withLock { (current: inout SignalSocket?) in
                     if current == nil { current = try? SignalSocket() }
                     return current
                 }
-                if let signal = await socket?.next(parker: parker) { return ServerSignal(signal) }
-                // Clients may have taken the last descriptor: that is no reason to end.
-                await parker.park(until: .after(.milliseconds(100)))
+                return await socket?.next(parker: parker).map(ServerSignal.init)
             }
-            return nil
         }
+    }
+
+    /// Asks until there is a signal, or the task is cancelled.
+    ///
+    /// Clients may have taken the last descriptor: that is no reason to end.
+    package static func next(
+        parker: Parker,
+        ask: (Parker) async -> ServerSignal?
+    ) async -> ServerSignal? {
+        while !parker.isCancelled {
+            if let signal = await ask(parker) { return signal }
+            // It may have used up the wake-up that came with the end of the task.
+            if parker.isCancelled { break }
+            await parker.park(until: .after(.milliseconds(100)))
+        }
+        return nil
     }
 }
 

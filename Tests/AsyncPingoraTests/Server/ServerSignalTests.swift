@@ -191,6 +191,51 @@ struct ServerSignalTests {
         #expect(diary.count(of: "warning: the grace period is over: 'stubborn' did not end in it") == 1)
     }
 
+    /// The process would end a tenth of a second later than it can.
+    @Test("Waiting for the process's signals ends with the task, without another look")
+    func cancelledWait() throws {
+        let executor = try ManualExecutor()
+        let asked = Lock(0)
+        let pending = executor.start {
+            await withParker { parker in
+                await ProcessSignals.next(parker: parker) { parker in
+                    asked.withLock { $0 += 1 }
+                    // As the socket does.
+                    while !parker.isCancelled { await parker.park() }
+                    return nil
+                }
+            }
+        }
+        executor.runUntilIdle()
+        #expect(!pending.isFinished)
+        pending.cancel()
+        executor.runUntilIdle()
+        #expect(pending.isFinished)
+        #expect(asked.withLock { $0 } == 1)
+    }
+
+    @Test("Without a descriptor to wait with, it is asked again in a while")
+    func retriedWait() throws {
+        let executor = try ManualExecutor()
+        let asked = Lock(0)
+        let pending = executor.start {
+            await withParker { parker in
+                await ProcessSignals.next(parker: parker) { _ in
+                    asked.withLock { (count: inout Int) -> ServerSignal? in
+                        count += 1
+                        return count < 3 ? nil : .reload
+                    }
+                }
+            }
+        }
+        executor.runUntilIdle()
+        for count in 1...2 {
+            #expect(asked.withLock { $0 } == count && !pending.isFinished)
+            executor.advance(by: .milliseconds(120))
+        }
+        #expect(try pending.result?.get() == .reload)
+    }
+
     @Test("Whoever asks for the phases late learns where the server is, and of its end")
     func latePhases() async throws {
         let running = try await withServer { running in

@@ -238,7 +238,7 @@ extension Server {
     }
 
     /// How long a service that has outlived the others may take for what it has begun: enough for an answer.
-    private static let farewell = Duration.milliseconds(50)
+    private static let farewell = Duration.milliseconds(20)
 
     private static func run(_ service: any Service, _ context: ServiceContext) async throws {
         guard service.outlivesOthers else { return try await service.run(context) }

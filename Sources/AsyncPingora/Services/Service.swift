@@ -14,7 +14,7 @@ public protocol Service: Actor {
     nonisolated var notifiesReady: Bool { get }
     /// Whether the service, when the server ends, goes on until the others have ended, so that one can watch them: an admin page, metrics.
     ///
-    /// It never makes the end last longer: when the others have ended it has 50 ms for what it has begun. After an upgrade, when the new
+    /// It hardly makes the end last longer: when the others have ended it has 20 ms for what it has begun. After an upgrade, when the new
     /// process has its sockets as well, it ends like any other service.
     nonisolated var outlivesOthers: Bool { get }
     /// Where it listens, and how many connections it has; nil for a service that does not listen.

@@ -49,6 +49,15 @@ internal import Synchronization
         unsafe cells[own + cell].wrappingAdd(amount, ordering: .relaxed)
     }
 
+    /// Adds one to a sum of integers and an amount to another.
+    @inline(__always)
+    package func addOne(to cell: Int, and amount: UInt64, to other: Int) {
+        precondition(cell >= 0 && cell < cellCount && other >= 0 && other < cellCount)
+        let own = own
+        unsafe cells[own + cell].wrappingAdd(1, ordering: .relaxed)
+        unsafe cells[own + other].wrappingAdd(amount, ordering: .relaxed)
+    }
+
     /// Adds to a sum of floating-point numbers.
     @inline(__always)
     package func add(_ amount: Double, to cell: Int) {

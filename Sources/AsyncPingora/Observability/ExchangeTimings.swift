@@ -51,6 +51,17 @@ public struct ExchangeTimings: Sendable {
         if start != 0 { record(stage) }
     }
 
+    /// There was nothing that could have kept the request: no time has passed, and the clock need not be asked.
+    mutating func filterNothing() {
+        filtered = start
+        attempt = start
+    }
+
+    /// A pooled connection was there: no time has passed, and the clock need not be asked.
+    mutating func takePooled() {
+        connected = peerChosen
+    }
+
     @inline(never)  // not needed without observers
     private mutating func record(_ stage: Stage) {
         let now = SystemClock.monotonicNanoseconds

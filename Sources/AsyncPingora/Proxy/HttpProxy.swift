@@ -63,7 +63,6 @@ public final class HttpProxy<Proxy: ProxyHttp>: HttpServerApp {
         }
         do throws(PingoraError) {
             if try await runFilters(session, context: &context) == .forward {
-                session.timings.note(.filtered)
                 repeat { try await attempt(session, context: &context) } while session.wantsAnotherAttempt
             }
         } catch {
@@ -85,6 +84,7 @@ public final class HttpProxy<Proxy: ProxyHttp>: HttpServerApp {
         let defaults = session.defaults
         if defaults.isSuperset(of: [.earlyRequestFilter, .requestFilter, .proxyUpstreamFilter]), session.modules.isEmpty
         {
+            session.timings.filterNothing()
             return .forward
         }
         do {
@@ -94,7 +94,10 @@ public final class HttpProxy<Proxy: ProxyHttp>: HttpServerApp {
                 try requireResponse(session)
                 return .responded
             }
-            if try await proxy.proxyUpstreamFilter(session, context: &context) { return .forward }
+            if try await proxy.proxyUpstreamFilter(session, context: &context) {
+                session.timings.note(.filtered)
+                return .forward
+            }
             if session.responseStatus == nil {
                 throw PingoraError(.httpStatus(502), context: "proxyUpstreamFilter declined")
             }
@@ -133,10 +136,11 @@ public final class HttpProxy<Proxy: ProxyHttp>: HttpServerApp {
             let lease: Connector.Lease
             if let pooled = connector.leasePooled(peer, parker: parker) {
                 lease = pooled
+                session.timings.takePooled()
             } else {
                 lease = try await connect(to: peer, session: session, context: &context)
+                session.timings.note(.connected)
             }
-            session.timings.note(.connected)
             session.isUpstreamReused = lease.isReused
             try await use(lease, session: session, peer: peer, context: &context)
             session.trace?.endAttempt(session, error: nil)

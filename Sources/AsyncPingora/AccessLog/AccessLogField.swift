@@ -9,7 +9,7 @@ public struct AccessLogField: Hashable, Sendable {
         case timeISO8601, timeLocal, secondsSinceEpoch
         case clientAddress, clientPort, clientUser, serverAddress, serverPort
         case requestLine, method, target, path, query, version, scheme, host
-        case requestHeader(HeaderName)
+        case requestHeader
         case status, bytesSent, bytesReceived
         case requestTime, filterTime, peerTime, connectTime, upstreamHeaderTime, upstreamResponseTime
         case upstreamAddress, upstreamStatus, upstreamBytesReceived, attempts, isUpstreamReused
@@ -18,12 +18,15 @@ public struct AccessLogField: Hashable, Sendable {
     }
 
     let code: Code
+    /// Which field of the request's it is, for that code.
+    let headerName: HeaderName?
     /// What it is called in patterns and as a key.
     public let name: String
 
-    private init(_ name: String, _ code: Code) {
+    private init(_ name: String, _ code: Code, headerName: HeaderName? = nil) {
         self.name = name
         self.code = code
+        self.headerName = headerName
     }
 
     /// Finds a field by its name, without the `$`; nil when there is none.
@@ -35,7 +38,7 @@ public struct AccessLogField: Hashable, Sendable {
         } else if name.hasPrefix("http_"),
             let header = HeaderName(String(name.dropFirst(5).map { $0 == "_" ? "-" : $0 }))
         {
-            self.init(name, .requestHeader(header))
+            self.init(name, .requestHeader, headerName: header)
         } else {
             return nil
         }
@@ -97,7 +100,8 @@ public struct AccessLogField: Hashable, Sendable {
     public static let host = AccessLogField("host", .host)
     /// `http_NAME`: a field of the request, as callbacks have left it; the first of its name.
     public static func requestHeader(_ name: HeaderName) -> AccessLogField {
-        AccessLogField("http_" + name.text.lowercased().map { $0 == "-" ? "_" : $0 }, .requestHeader(name))
+        let text = name.text.lowercased().map { $0 == "-" ? "_" : $0 }
+        return AccessLogField("http_" + text, .requestHeader, headerName: name)
     }
     /// `http_referer`: the request's `Referer`.
     public static let referer = requestHeader(.referer)

@@ -15,7 +15,7 @@ final class LineBuffers: Sendable {
     }
 
     /// What the workers of one number have; a lock each, which hardly anyone else ever wants.
-    private struct Shard {
+    private struct Shard: ~Copyable {
         var current: TextBuffer?
         var full: [TextBuffer] = []
         var clock = LogClock()

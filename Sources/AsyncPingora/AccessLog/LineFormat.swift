@@ -3,32 +3,39 @@ internal import HTTPCodecs
 
 /// An ``AccessLogFormat``, made ready for writing lines.
 struct LineFormat: Sendable {
+    /// Plain numbers: going through the steps counts no references.
     private enum Step: Sendable {
-        case literal(Range<Int>)
+        /// The format's own text, a word at a time.
+        case text(TextBuffer.Word)
         case field(AccessLogField.Code)
+        /// A field of the request's, by its place in `headerNames`.
+        case header(Int32)
     }
 
     private let steps: [Step]
-    private let literals: TextBuffer
+    private let headerNames: [HeaderName]
     private let isJSON: Bool
     private let valueLimit: Int
 
     /// Makes lines in which no value takes more than `valueLimit` bytes.
     init(_ format: AccessLogFormat, valueLimit: Int) {
         var steps: [Step] = []
-        let text = format.parts.reduce(into: "") { if case .literal(let text) = $1 { $0 += text } }
-        literals = TextBuffer(capacity: text.utf8.count)
+        var headerNames: [HeaderName] = []
         for part in format.parts {
             switch part {
             case .literal(let text):
-                let start = literals.count
-                literals.append(text)
-                steps.append(.literal(start..<literals.count))
+                steps += TextBuffer.Word.words(of: text).map { .text($0) }
             case .field(let field):
-                steps.append(.field(field.code))
+                if let name = field.headerName {
+                    steps.append(.header(Int32(headerNames.count)))
+                    headerNames.append(name)
+                } else {
+                    steps.append(.field(field.code))
+                }
             }
         }
         self.steps = steps
+        self.headerNames = headerNames
         isJSON = format.isJSON
         self.valueLimit = valueLimit
     }
@@ -36,23 +43,26 @@ struct LineFormat: Sendable {
     /// More than any line takes: what a buffer must hold.
     var longestLine: Int {
         // A request line is the longest value: method, target and version.
-        literals.count + steps.count * (2 * valueLimit + 128)
+        steps.count * (2 * valueLimit + 128)
     }
 
     /// Appends the line of an exchange that has ended.
     func write(_ session: Session, clock: inout LogClock, to buffer: TextBuffer) {
         let line = LineWriter(
             session: session,
-            request: session.request,
+            hasRequest: session.hasRequest,
             buffer: buffer,
             isJSON: isJSON,
             limit: valueLimit
         )
         clock.adopt(session.timings.end)
-        for index in steps.indices {
-            switch steps[index] {
-            case .literal(let range): literals.withBytes { buffer.append($0.extracting(range)) }
-            case .field(let code): line.write(code, clock: clock)
+        session.downstream.withRequest { request in
+            for step in steps {
+                switch step {
+                case .text(let word): buffer.append(word)
+                case .field(let code): line.write(code, of: request, clock: clock)
+                case .header(let number): line.write(headerNames[Int(number)], of: request)
+                }
             }
         }
     }

@@ -5,8 +5,8 @@ internal import HTTPCodecs
 /// Writes the fields of one line.
 struct LineWriter {
     let session: Session
-    /// The session's, copied once.
-    let request: RequestHeader
+    /// The session's own answer while the head is lent to the line.
+    let hasRequest: Bool
     let buffer: TextBuffer
     let isJSON: Bool
     let limit: Int
@@ -14,37 +14,41 @@ struct LineWriter {
     private var escape: TextBuffer.Escape { isJSON ? .json : .hexadecimal }
 
     /// Writes what lines most often have; the rest is elsewhere.
-    func write(_ code: AccessLogField.Code, clock: LogClock) {
+    func write(_ code: AccessLogField.Code, of request: borrowing RequestHeader, clock: borrowing LogClock) {
         switch code {
         case .timeISO8601: quoted { clock.writeISO8601(to: buffer) }
         case .timeLocal: quoted { clock.writeLocal(to: buffer) }
         case .secondsSinceEpoch: clock.writeSeconds(to: buffer)
         case .clientAddress: host(session.clientAddress)
-        case .requestLine: writeRequestLine()
-        case .method: if session.hasRequest { request.withMethodBytes { text($0) } } else { absent() }
-        case .target: if session.hasRequest { request.withTarget { text($0) } } else { absent() }
-        case .version: if session.hasRequest { quoted { buffer.append(version) } } else { absent() }
-        case .requestHeader(let name): header(name)
+        case .requestLine: writeRequestLine(of: request)
+        case .method: if hasRequest { request.withMethodBytes { text($0) } } else { absent() }
+        case .target: if hasRequest { request.withTarget { text($0) } } else { absent() }
+        case .version: if hasRequest { quoted { buffer.append(version(of: request)) } } else { absent() }
         case .status: writeStatus()
         case .bytesSent: buffer.append(decimal: session.bodyBytesSent)
         case .bytesReceived: buffer.append(decimal: session.bodyBytesReceived)
         case .requestTime: duration(from: session.timings.start, to: session.timings.end)
         case .upstreamAddress: address(session.upstreamPeer?.address)
-        default: writeMore(code)
+        default: writeMore(code, of: request)
         }
     }
 
-    private func writeMore(_ code: AccessLogField.Code) {
+    /// Writes the request's first field of a name.
+    func write(_ name: HeaderName, of request: borrowing RequestHeader) {
+        if request.headers.withValue(name, { text($0) }) == nil { absent() }
+    }
+
+    private func writeMore(_ code: AccessLogField.Code, of request: borrowing RequestHeader) {
         let timings = session.timings
         switch code {
         case .clientPort: number(session.clientAddress?.port)
-        case .clientUser: writeUser()
+        case .clientUser: writeUser(of: request)
         case .serverAddress: host(session.serverAddress)
         case .serverPort: number(session.serverAddress?.port)
-        case .path: text(session.hasRequest ? request.path : nil)
-        case .query: text(session.hasRequest ? request.query : nil)
+        case .path: text(hasRequest ? request.path : nil)
+        case .query: text(hasRequest ? request.query : nil)
         case .scheme: quoted { buffer.append(session.tls == nil ? "http" : "https") }
-        case .host: writeHost()
+        case .host: writeHost(of: request)
         case .filterTime: duration(from: timings.start, to: timings.filtered)
         case .peerTime: duration(from: timings.filtered, to: timings.peerChosen)
         case .connectTime: duration(from: timings.peerChosen, to: timings.connected)
@@ -54,11 +58,11 @@ struct LineWriter {
         case .upstreamBytesReceived: number(session.upstreamPeer == nil ? nil : session.upstreamBodyBytesReceived)
         case .attempts: number(session.attemptCount)
         case .isUpstreamReused: flag(timings.connected == 0 ? nil : session.isUpstreamReused)
-        default: writeRest(code)
+        default: writeRest(code, of: request)
         }
     }
 
-    private func writeRest(_ code: AccessLogField.Code) {
+    private func writeRest(_ code: AccessLogField.Code, of request: borrowing RequestHeader) {
         switch code {
         case .tlsVersion: text(session.tls?.version)
         case .tlsCipher: text(session.tls?.cipher)
@@ -69,8 +73,8 @@ struct LineWriter {
         case .errorKind: text(session.failure?.kind.name)
         case .errorSource: text(session.failure?.source.rawValue)
         case .errorMessage: text(session.failure?.description)
-        case .requestID: header(Self.requestID)
-        case .traceID: text(session.traceContext.map { "\($0.traceID)" })
+        case .requestID: write(Self.requestID, of: request)
+        case .traceID: text(session.traceContext(of: request).map { "\($0.traceID)" })
         default: absent()
         }
     }
@@ -80,7 +84,7 @@ struct LineWriter {
     private static let requestID: HeaderName = "X-Request-Id"
     private static let basic: (text: StaticString, byteCount: Int) = ("Basic ", 6)
 
-    private var version: StaticString {
+    private func version(of request: borrowing RequestHeader) -> StaticString {
         switch request.version {
         case .http10: "HTTP/1.0"
         case .http11: "HTTP/1.1"
@@ -88,14 +92,14 @@ struct LineWriter {
         }
     }
 
-    private func writeRequestLine() {
-        guard session.hasRequest else { return absent() }
+    private func writeRequestLine(of request: borrowing RequestHeader) {
+        guard hasRequest else { return absent() }
         quoted {
             request.withMethodBytes { buffer.append($0, escapedAs: escape, limit: limit) }
             buffer.append(UInt8(ascii: " "))
             request.withTarget { buffer.append($0, escapedAs: escape, limit: limit) }
             buffer.append(UInt8(ascii: " "))
-            buffer.append(version)
+            buffer.append(version(of: request))
         }
     }
 
@@ -109,15 +113,15 @@ struct LineWriter {
         }
     }
 
-    private func writeHost() {
-        guard session.hasRequest else { return absent() }
+    private func writeHost(of request: borrowing RequestHeader) {
+        guard hasRequest else { return absent() }
         switch request.targetForm {
-        case .origin, .asterisk: header(.host)
+        case .origin, .asterisk: write(.host, of: request)
         case .authority, .absolute: text(request.authority)
         }
     }
 
-    private func writeUser() {
+    private func writeUser(of request: borrowing RequestHeader) {
         let user = request.headers.withValue(.authorization) { value in
             value.byteCount > Self.basic.byteCount
                 && value.extracting(0..<Self.basic.byteCount).equalsIgnoringCase(Self.basic.text)
@@ -127,7 +131,6 @@ struct LineWriter {
         Bytes(user).withSpan { text($0) }
     }
 
-    /// The second part of `00-TRACE-SPAN-FLAGS`.
     // MARK: - Values by type
 
     private func absent() {
@@ -148,10 +151,6 @@ struct LineWriter {
     private func text(_ text: String?) {
         guard let text else { return absent() }
         quoted { buffer.append(text, escapedAs: escape, limit: limit) }
-    }
-
-    private func header(_ name: HeaderName) {
-        if request.headers.withValue(name, { text($0) }) == nil { absent() }
     }
 
     private func number(_ value: (some BinaryInteger)?) {

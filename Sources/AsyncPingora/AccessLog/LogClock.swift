@@ -2,7 +2,7 @@ internal import AsyncTransport
 internal import HTTPCodecs
 
 /// The time of day as lines have it, whose text is made once a second.
-struct LogClock {
+struct LogClock: ~Copyable {
     private let iso = TextBuffer(capacity: 24)
     private let local = TextBuffer(capacity: 32)
     private var second = Int64.min

@@ -31,7 +31,10 @@ extension Session {
     }
 
     /// The exchange's place in its trace: of its span if the service is traced, else what the client's fields say; nil when there is none.
-    public var traceContext: W3CTraceContext? {
+    public var traceContext: W3CTraceContext? { traceContext(of: request) }
+
+    /// The same, for those to whom the head is lent.
+    func traceContext(of request: borrowing RequestHeader) -> W3CTraceContext? {
         if let trace { return trace.traceContext }
         let carriers = HeaderExtractor()
         guard let traceparent = carriers.extract(key: "traceparent", from: request.headers) else { return nil }

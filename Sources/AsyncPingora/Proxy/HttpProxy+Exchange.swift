@@ -92,7 +92,7 @@ extension HttpProxy {
         _ upstream: any UpstreamSession
     ) throws(PingoraError) {
         do throws(HTTP1.ParseError) {
-            session.downstream.copyRequest(into: &request)
+            session.downstream.withRequest { request.copy(from: $0) }
             let clientVersion = request.version
             try UpstreamRequest.prepare(
                 &request,

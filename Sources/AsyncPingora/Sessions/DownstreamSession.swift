@@ -48,8 +48,8 @@ package protocol DownstreamSession: AnyObject {
     /// Tells the client of a tunnel that the other side has nothing more to say.
     func closeWrite()
 
-    /// Overwrites a head with the request's.
-    func copyRequest(into head: inout RequestHeader)
+    /// Lends the request's head, which `body` must not ask the session for: to copy it counts references.
+    func withRequest(_ body: (borrowing RequestHeader) -> Void)
 
     /// The status of the final head that was queued; nil before.
     var responseStatus: Int? { get }

@@ -409,10 +409,10 @@ package final class HTTP1ServerSession: DownstreamSession {
         stream.closeWrite()
     }
 
-    package func copyRequest(into head: inout RequestHeader) {
+    package func withRequest(_ body: (borrowing RequestHeader) -> Void) {
         // Out and in again: a property that is read in place is copied first, which counts references.
-        guard let request = received.take() else { return }
-        head.copy(from: request)
+        guard let request = received.take() else { return body(RequestHeader()) }
+        body(request)
         received = request
     }
 

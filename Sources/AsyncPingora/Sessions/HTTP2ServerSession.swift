@@ -218,7 +218,7 @@ package final class HTTP2ServerSession: DownstreamSession {
 }
 
 /// What all streams of a client's connection have in common.
-package struct HTTP2ConnectionFacts: Sendable {
+package final class HTTP2ConnectionFacts: Sendable {
     /// Those of the connection, which began with them.
     let options: SharedServerOptions
     let optionsSource: ServerOptionsSource

@@ -19,8 +19,11 @@ extension TextBuffer {
             let end = count &+ limit
             var offset = 0
             while offset < source.count {
-                if offset &+ 8 <= source.count, count &+ 8 <= end, unsafe copyPlainWord(source, at: offset) {
-                    offset &+= 8
+                let step = min(source.count &- offset, Word.maximumCount)
+                if count &+ step <= end,
+                    unsafe copyPlain(UnsafeRawBufferPointer(rebasing: source[offset..<(offset &+ step)]))
+                {
+                    offset &+= step
                     continue
                 }
                 let byte = unsafe source[offset]
@@ -55,25 +58,45 @@ extension TextBuffer {
         byte >= 0x20 && byte < 0x7F && byte != 0x22 && byte != 0x5C
     }
 
-    /// Copies eight bytes if none of them needs an escape; says whether it did.
+    /// Copies one to eight bytes if none of them needs an escape; says whether it did.
     @inline(__always)
-    private func copyPlainWord(_ source: UnsafeRawBufferPointer, at offset: Int) -> Bool {
-        // SAFETY: the caller has seen that there are eight bytes at `offset`.
-        let word = unsafe source.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+    private func copyPlain(_ source: UnsafeRawBufferPointer) -> Bool {
+        // SAFETY: the caller passes one to eight bytes.
+        let word = unsafe Self.load(source)
+        // What is missing counts as plain.
+        let missing = UInt64(truncatingIfNeeded: 8 &- source.count)
+        let padded = missing == 0 ? word : word | 0x2020_2020_2020_2020 << (64 &- 8 &* missing)
         let ones: UInt64 = 0x0101_0101_0101_0101
         let highs: UInt64 = 0x8080_8080_8080_8080
         // A byte that is 0 after the exclusive or borrows into its highest bit; so does one below 0x20.
-        let quotes = word ^ (ones &* 0x22)
-        let backslashes = word ^ (ones &* 0x5C)
-        let deletes = word ^ (ones &* 0x7F)
-        let controls = (word &- (ones &* 0x20)) & ~word
+        let quotes = padded ^ (ones &* 0x22)
+        let backslashes = padded ^ (ones &* 0x5C)
+        let deletes = padded ^ (ones &* 0x7F)
+        let controls = (padded &- (ones &* 0x20)) & ~padded
         let special =
-            word | controls | ((quotes &- ones) & ~quotes) | ((backslashes &- ones) & ~backslashes)
+            padded | controls | ((quotes &- ones) & ~quotes) | ((backslashes &- ones) & ~backslashes)
             | ((deletes &- ones) & ~deletes)
-        guard special & highs == 0, let place = unsafe room(for: 8) else { return false }
-        unsafe place.storeBytes(of: word, as: UInt64.self)
-        produced(8)
+        guard special & highs == 0 else { return false }
+        append(Word(bits: word, byteCount: source.count))
         return true
+    }
+
+    /// One to eight bytes as a number, the first lowest.
+    @inline(__always)
+    private static func load(_ source: UnsafeRawBufferPointer) -> UInt64 {
+        // SAFETY: both loads of a pair lie within the bytes there are, and may overlap.
+        let count = source.count
+        if count == 8 { return unsafe UInt64(littleEndian: source.loadUnaligned(as: UInt64.self)) }
+        if count >= 4 {
+            let low = unsafe UInt32(littleEndian: source.loadUnaligned(as: UInt32.self))
+            let high = unsafe UInt32(littleEndian: source.loadUnaligned(fromByteOffset: count &- 4, as: UInt32.self))
+            return UInt64(low) | UInt64(high) << (8 &* UInt64(truncatingIfNeeded: count &- 4))
+        }
+        let middle = count / 2
+        let first = unsafe UInt64(source[0])
+        let second = unsafe UInt64(source[middle]) << (8 &* UInt64(truncatingIfNeeded: middle))
+        let last = unsafe UInt64(source[count &- 1]) << (8 &* UInt64(truncatingIfNeeded: count &- 1))
+        return first | second | last
     }
 
     /// Appends the first character of `source`, which is not plain; returns how many bytes it has.

@@ -64,6 +64,63 @@
 
     // MARK: - Appending
 
+    /// Up to eight bytes of text.
+    package struct Word: Sendable {
+        /// The text, its first byte lowest; zeros above it.
+        let bits: UInt64
+        let byteCount: Int
+
+        static let maximumCount = 8
+
+        @inline(__always)
+        init(bits: UInt64, byteCount: Int) {
+            self.bits = bits
+            self.byteCount = byteCount
+        }
+
+        /// The decimal digits of a byte.
+        @inline(__always)
+        init(decimal byte: UInt8) {
+            let value = UInt64(byte)
+            let (tens, ones) = (value / 10 % 10, value % 10)
+            if byte < 10 {
+                self.init(bits: 0x30 | ones, byteCount: 1)
+            } else if byte < 100 {
+                self.init(bits: 0x3030 | tens | ones << 8, byteCount: 2)
+            } else {
+                self.init(bits: 0x30_3030 | value / 100 | tens << 8 | ones << 16, byteCount: 3)
+            }
+        }
+
+        /// Cuts a text into words.
+        package static func words(of text: String) -> [Word] {
+            var words: [Word] = []
+            var rest = Array(text.utf8)[...]
+            while !rest.isEmpty {
+                let piece = rest.prefix(maximumCount)
+                words.append(Word(bits: piece.reversed().reduce(0) { $0 << 8 | UInt64($1) }, byteCount: piece.count))
+                rest = rest.dropFirst(piece.count)
+            }
+            return words
+        }
+    }
+
+    /// Appends a word of text.
+    @inline(__always)
+    package func append(_ word: Word) {
+        if hasRoomForWord {
+            // What is stored above the word's own bytes is overwritten by what follows.
+            unsafe (base + length).storeBytes(of: word.bits.littleEndian, as: UInt64.self)
+            produced(word.byteCount)
+        } else {
+            for index in 0..<word.byteCount { append(UInt8(truncatingIfNeeded: word.bits >> (8 &* UInt64(index)))) }
+        }
+    }
+
+    /// Whether eight bytes may be stored, of which fewer may count.
+    @inline(__always)
+    private var hasRoomForWord: Bool { unsafe capacity &- length >= Word.maximumCount }
+
     /// Where the next `byteCount` bytes go; nil when there is no room for them.
     @inline(__always)
     func room(for byteCount: Int) -> UnsafeMutableRawPointer? {

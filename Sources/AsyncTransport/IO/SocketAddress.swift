@@ -105,9 +105,11 @@ public struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
     package func writeHost(to buffer: TextBuffer) {
         switch value {
         case .ipv4(let bits, _):
-            for shift in stride(from: UInt32(0), to: 32, by: 8) {
-                if shift > 0 { buffer.append(UInt8(ascii: ".")) }
-                buffer.append(decimal: UInt64(UInt32(littleEndian: bits) >> shift & 0xFF))
+            var rest = UInt32(littleEndian: bits)
+            for index in 0..<4 {
+                if index > 0 { buffer.append(UInt8(ascii: ".")) }
+                buffer.append(TextBuffer.Word(decimal: UInt8(truncatingIfNeeded: rest)))
+                rest >>= 8
             }
         case .ipv6:
             // SAFETY: the call writes at most 64 bytes, and says how many.

@@ -237,7 +237,7 @@ private struct HTTP2ServerEnd {
 }
 
 extension HTTP2ConnectionFacts {
-    fileprivate init(_ connection: ServerConnection, options: ServerOptionsSource) {
+    fileprivate convenience init(_ connection: ServerConnection, options: ServerOptionsSource) {
         self.init(
             options: options.current,
             optionsSource: options,

@@ -188,7 +188,7 @@ package final class HTTP2ServerSession: DownstreamSession {
         _ = post()
     }
 
-    package func copyRequest(into head: inout RequestHeader) { head.copy(from: request) }
+    package func withRequest(_ body: (borrowing RequestHeader) -> Void) { body(request) }
 
     // MARK: - End
 
@@ -225,6 +225,20 @@ package final class HTTP2ConnectionFacts: Sendable {
     let clientAddress: SocketAddress?
     let serverAddress: SocketAddress?
     let tls: TLSDigest?
+
+    init(
+        options: SharedServerOptions,
+        optionsSource: ServerOptionsSource,
+        clientAddress: SocketAddress?,
+        serverAddress: SocketAddress?,
+        tls: TLSDigest?
+    ) {
+        self.options = options
+        self.optionsSource = optionsSource
+        self.clientAddress = clientAddress
+        self.serverAddress = serverAddress
+        self.tls = tls
+    }
 
     /// What a stream that opens now goes by.
     var newestOptions: SharedServerOptions {

@@ -18,9 +18,9 @@ package final class HeadPool {
 
     /// The calling worker's; nil on a thread that is no worker.
     private static var ofCurrentThread: HeadPool? {
-        if let pool = ThreadContext.attachment as? HeadPool { return pool }
-        ThreadContext.attachment = HeadPool()
-        return ThreadContext.attachment as? HeadPool
+        if let pool = ThreadContext.attachment(HeadPool.self) { return pool }
+        ThreadContext.attach(HeadPool())
+        return ThreadContext.attachment(HeadPool.self)
     }
 
     /// A request head to be overwritten.
@@ -40,22 +40,25 @@ package final class HeadPool {
 
     /// Lets another exchange use the memory of a request head, unless a copy of it is still in use; leaves an empty one.
     package static func give(_ request: inout RequestHeader) {
-        if request.headers.isUnshared, let pool = ofCurrentThread, pool.requests.count < retainedCount,
-            request.headers.capacity <= retainedByteCount
+        // Moved out of its place: a copy counts references.
+        var given = RequestHeader()
+        swap(&given, &request)
+        if given.headers.isUnshared, let pool = ofCurrentThread, pool.requests.count < retainedCount,
+            given.headers.capacity <= retainedByteCount
         {
-            pool.requests.append(request)
+            pool.requests.append(consume given)
         }
-        request = RequestHeader()
     }
 
     /// Lets another exchange use the memory of a response head, unless a copy of it is still in use; leaves an empty one.
     package static func give(_ response: inout ResponseHeader) {
-        if response.headers.isUnshared, let pool = ofCurrentThread, pool.responses.count < retainedCount,
-            response.headers.capacity <= retainedByteCount
+        var given = noResponse
+        swap(&given, &response)
+        if given.headers.isUnshared, let pool = ofCurrentThread, pool.responses.count < retainedCount,
+            given.headers.capacity <= retainedByteCount
         {
-            pool.responses.append(response)
+            pool.responses.append(consume given)
         }
-        response = noResponse
     }
 
     private static let noResponse = ResponseHeader(statusCode: 200)

@@ -48,7 +48,8 @@ internal import Synchronization
     package func park(until deadline: Deadline = .never) async {
         if state.exchange(Self.empty, ordering: .acquiring) == Self.notified { return }
         if deadline != .never { arm(deadline.nanoseconds) }
-        await unsafe withUnsafeContinuation { continuation in
+        // The plain function makes sure of the executor once more before it suspends (docs/workarounds.md, 6).
+        await unsafe _unsafeInheritExecutor_withUnsafeContinuation { continuation in
             unsafe self.continuation = continuation
             let (exchanged, _) = state.compareExchange(
                 expected: Self.empty,

@@ -44,12 +44,21 @@ package final class ThreadContext {
         return withExtendedLifetime(self) { body() }
     }
 
-    /// What the layer above keeps per worker, for the calling one; only that layer knows what it is.
+    /// What the layer above keeps per worker, for the calling one, if it is of exactly this class.
     ///
     /// Always nil on a thread that is no worker.
-    package static var attachment: AnyObject? {
-        get { withCurrent { $0?.attachment } }
-        set { withCurrent { $0?.attachment = newValue } }
+    @inline(__always)
+    package static func attachment<Object: AnyObject>(_: Object.Type) -> Object? {
+        withCurrent { context in
+            guard let object = context?.attachment, type(of: object) == Object.self else { return nil }
+            // SAFETY: its class has just been compared, which costs less than a cast.
+            return unsafe unsafeDowncast(object, to: Object.self)
+        }
+    }
+
+    /// Keeps an object with the calling worker, if it is one, in the place of the last.
+    package static func attach(_ object: AnyObject) {
+        withCurrent { $0?.attachment = object }
     }
 
     /// The calling worker's number within its executor; nil elsewhere.

@@ -50,10 +50,10 @@ extension Connector {
             let reservation = connection.reserve()
             pool.http2.add(connection, by: dial)
             start(connection, of: pool)
-            guard reservation != nil else {
+            guard let reservation else {
                 throw PingoraError(.internalError, context: "a new HTTP/2 connection has no room")
             }
-            let session = HTTP2ClientSession(connection: connection, parker: parker)
+            let session = HTTP2ClientSession(reservation, parker: parker)
             return Lease(carrier: .http2(session), pool: pool, isReused: false)
         } catch {
             // That this request is given up says nothing of the peer: one of those that wait dials in its place.

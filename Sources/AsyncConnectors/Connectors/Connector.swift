@@ -99,7 +99,7 @@ public final class Connector: Sendable {
         guard let reservation = pool.http2.reserve(worker: worker) else { return nil }
         if reservation.wasIdle { idleTotal.subtract(1, ordering: .relaxed) }
         if reservation.isReused { pool.noteReused() }
-        let session = HTTP2ClientSession(connection: reservation.connection, parker: parker)
+        let session = HTTP2ClientSession(reservation, parker: parker)
         return Lease(carrier: .http2(session), pool: pool, isReused: reservation.isReused)
     }
 
@@ -148,8 +148,7 @@ public final class Connector: Sendable {
         case .http1(let session):
             rest(session, in: lease.pool, peer: peer)
         case .http2(let session):
-            session.end()
-            giveBack(session.connection, to: lease.pool)
+            giveBack(session.end(), of: session.connection, to: lease.pool)
         }
     }
 
@@ -162,18 +161,22 @@ public final class Connector: Sendable {
         case .http1(let session):
             session.close()
         case .http2(let session):
-            session.end()
+            let spare = session.end()
             // A connection on which nothing came in time may be dead: no more streams are opened on it.
             if let error, error.source == .upstream, error.kind.isTimeout { session.connection.retire() }
             let isUnwanted = error?.kind == .h2Downgrade || error?.kind == .invalidH2
             if isUnwanted, peer.options.httpVersions == .negotiated { lease.pool.http2.avoid() }
-            giveBack(session.connection, to: lease.pool)
+            giveBack(spare, of: session.connection, to: lease.pool)
         }
         lease.pool.endLease()
     }
 
-    private func giveBack(_ connection: HTTP2ClientConnection, to pool: ConnectionPool) {
-        guard connection.giveBack() else { return }
+    private func giveBack(
+        _ spare: consuming HTTP2Stream?,
+        of connection: HTTP2ClientConnection,
+        to pool: ConnectionPool
+    ) {
+        guard connection.giveBack(spare) else { return }
         guard makeRoom(in: pool) else { return connection.retire() }
         if !connection.countAsIdle() { idleTotal.subtract(1, ordering: .relaxed) }
     }

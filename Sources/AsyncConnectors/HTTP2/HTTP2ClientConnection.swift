@@ -17,6 +17,8 @@ package final class HTTP2ClientConnection: Sendable {
         /// Whether the connector counts it among its idle connections.
         var countsAsIdle = false
         var idleSince: UInt64
+        /// Objects of streams that are over: a busy connection makes none.
+        var spares: [HTTP2Stream] = []
 
         func idleExpiry(_ timeout: UInt64) -> UInt64 {
             let (sum, overflow) = idleSince.addingReportingOverflow(timeout)
@@ -41,6 +43,7 @@ package final class HTTP2ClientConnection: Sendable {
 
     /// Streams that may be opened before the server has said how many.
     static let assumedLimit = 100
+    private static let spareLimit = 64
 
     /// - Parameters:
     ///   - stream: the connection, which nobody else uses any more.
@@ -60,21 +63,28 @@ package final class HTTP2ClientConnection: Sendable {
 
     /// Reserves a stream; nil when there is no room, or the connection takes no more.
     func reserve() -> HTTP2Front.Reservation? {
-        let facts = state.withLock { (state: inout State) -> (isReused: Bool, wasIdle: Bool)? in
+        state.withLock { (state: inout State) -> HTTP2Front.Reservation? in
             guard state.takesStreams, state.activeCount < state.limit else { return nil }
             defer {
                 state.activeCount += 1
                 state.servedCount += 1
                 state.countsAsIdle = false
             }
-            return (state.servedCount > 0, state.countsAsIdle)
+            return HTTP2Front.Reservation(
+                connection: self,
+                isReused: state.servedCount > 0,
+                wasIdle: state.countsAsIdle,
+                spare: state.spares.popLast()
+            )
         }
-        return facts.map { HTTP2Front.Reservation(connection: self, isReused: $0.isReused, wasIdle: $0.wasIdle) }
     }
 
     /// Gives a reserved stream back; whether it was the last of a connection that takes more.
-    func giveBack() -> Bool {
+    ///
+    /// - Parameter spare: the stream's object, if nobody uses it any more.
+    func giveBack(_ spare: consuming HTTP2Stream?) -> Bool {
         let (isLast, takesStreams) = state.withLock { (state: inout State) in
+            if let spare = spare.take(), state.spares.count < Self.spareLimit { state.spares.append(spare) }
             state.activeCount -= 1
             if state.activeCount == 0 { state.idleSince = Deadline.currentNanoseconds }
             return (state.activeCount == 0, state.takesStreams)

@@ -131,6 +131,7 @@ package final class HTTP2Connection {
     /// - Throws: when the connection cannot go on; ``end(_:)`` is due then.
     package func advance() throws(PingoraError) -> Bool {
         var hasMoved = try read()
+        session.consume(byteCount: mailbox.takeCredit())
         mailbox.take(into: &posted)
         if !posted.isEmpty {
             hasMoved = true
@@ -203,6 +204,7 @@ package final class HTTP2Connection {
         case .response(let id, let response, let endStream):
             guard let stream = streams.value(of: id)?.stream else { return }
             if !stream.deliver(response: response, endStream: endStream) { session.reset(id, .enhanceYourCalm) }
+            if let spare = HeadPool.takeSpareResponse() { session.reuse(spare) }
         case .data(let id, let offset, let count):
             guard let open = streams.value(of: id), !open.isDetached else {
                 session.consume(id, byteCount: count)
@@ -231,7 +233,7 @@ package final class HTTP2Connection {
         guard let stream = spent.popLast() else {
             return HTTP2Stream(mailbox: mailbox, waiter: nil, request: request, isInboundEnded: isInboundEnded)
         }
-        stream.reset(request, isInboundEnded: isInboundEnded)
+        stream.reset(waiter: nil, request: request, isInboundEnded: isInboundEnded)
         return stream
     }
 
@@ -243,7 +245,8 @@ package final class HTTP2Connection {
     private func close(_ id: HTTP2.StreamID, code: HTTP2.ErrorCode, byPeer: Bool) {
         guard let closed = streams.remove(id) else { return }
         if closed.unwatchedSince != nil { unwatchedCount -= 1 }
-        var stream = closed.stream
+        // Moved out: a second reference would keep it from being used again.
+        var stream = (consume closed).stream
         stream.closed()
         defer { keep(&stream) }
         // A server may end a request early with NO_ERROR once it has answered (RFC 9113 8.1): what it said stays good.

@@ -1,4 +1,5 @@
 package import AsyncTransport
+internal import Synchronization
 
 /// Where the streams of one HTTP/2 connection leave word for the task that owns it.
 ///
@@ -12,8 +13,23 @@ package final class HTTP2Mailbox: Sendable {
     }
 
     private let state = Lock(State())
+    private let credit = Atomic<Int>(0)
 
     package init() {}
+
+    /// Leaves credit for the peer: bytes that were read of streams that are gone.
+    ///
+    /// The owner is woken when there is much of it: little can wait until it looks for another reason.
+    func leave(credit count: Int) {
+        guard count > 0 else { return }
+        let before = credit.add(count, ordering: .relaxed).oldValue
+        if before < HTTP2Stream.creditStep, before + count >= HTTP2Stream.creditStep { wake() }
+    }
+
+    /// The credit that has been left since this was called last.
+    func takeCredit() -> Int {
+        credit.load(ordering: .relaxed) == 0 ? 0 : credit.exchange(0, ordering: .relaxed)
+    }
 
     /// Makes `parker` the one to wake when a stream has news.
     package func attach(owner parker: Parker) {

@@ -88,6 +88,9 @@ package final class HTTP2Stream: Sendable {
         mail = Lock(Mail(request: request, isInboundEnded: isInboundEnded, waiter: waiter))
     }
 
+    /// Stands for a stream that has been let go.
+    static let none = HTTP2Stream(mailbox: HTTP2Mailbox(), waiter: nil)
+
     // MARK: - The stream's side: sending
 
     /// Begins to serve a client's request, which is returned, once; `parker` is the one to wake.
@@ -217,10 +220,11 @@ package final class HTTP2Stream: Sendable {
 
     // MARK: - The connection's side
 
-    /// Prepares for another stream of the same connection, once nobody else has this one any more.
-    func reset(_ request: consuming RequestHeader, isInboundEnded: Bool) {
-        var fresh = Mail(request: request, isInboundEnded: isInboundEnded, waiter: nil)
+    /// Prepares for another stream of the same connection, once nobody else has this one any more; see `init`.
+    func reset(waiter: Parker?, request: consuming RequestHeader? = nil, isInboundEnded: Bool = false) {
+        var fresh = Mail(request: request, isInboundEnded: isInboundEnded, waiter: waiter)
         mail.withLock { swap(&$0, &fresh) }
+        number.store(0, ordering: .relaxed)
         outboundCount.store(0, ordering: .relaxed)
         hasMail.store(isInboundEnded, ordering: .relaxed)
         hasFailed.store(false, ordering: .relaxed)

@@ -27,6 +27,8 @@ final class HTTP2Front: Sendable {
         let isReused: Bool
         /// Whether the connection was idle, and counted as such, until now.
         let wasIdle: Bool
+        /// The object of a stream that is over, to be used for this one.
+        let spare: HTTP2Stream?
     }
 
     /// Reserves a stream: on the worker's own connection if one has room, else on any that has.

@@ -11,7 +11,7 @@ package final class HTTP2ClientSession: UpstreamSession {
     package private(set) var isTunnel = false
     package private(set) var hasSentBytes = false
 
-    private let stream: HTTP2Stream
+    private var stream: HTTP2Stream
     private var outgoing = HTTP2Outgoing()
     /// Bytes of the response that have been read and are not yet credit for the upstream.
     private var consumed = 0
@@ -25,9 +25,14 @@ package final class HTTP2ClientSession: UpstreamSession {
     private var isRequestComplete = false
     private var isResponseComplete = false
 
-    init(connection: HTTP2ClientConnection, parker: Parker) {
-        self.connection = connection
-        stream = HTTP2Stream(mailbox: connection.mailbox, waiter: parker)
+    init(_ reservation: HTTP2Front.Reservation, parker: Parker) {
+        connection = reservation.connection
+        if let spare = reservation.spare {
+            spare.reset(waiter: parker)
+            stream = spare
+        } else {
+            stream = HTTP2Stream(mailbox: connection.mailbox, waiter: parker)
+        }
     }
 
     package var version: HTTPVersion { .http2 }
@@ -146,9 +151,20 @@ package final class HTTP2ClientSession: UpstreamSession {
     var isComplete: Bool { isResponseComplete && isRequestComplete }
 
     /// Lets go of the stream: one whose exchange is not complete is reset, so that the upstream stops working for it.
-    func end() {
+    ///
+    /// - Returns: the stream's object, if the connection is done with it: another request may use it.
+    func end() -> HTTP2Stream? {
         if !isComplete, stream.failure == nil { stream.reset(.cancel) }
-        stream.detach(consumed: consumed)
+        guard isComplete, !stream.isKnown else {
+            stream.detach(consumed: consumed)
+            return nil
+        }
+        // Nothing more will come, and the connection need not be told that nobody would read it.
+        connection.mailbox.leave(credit: consumed)
+        guard isKnownUniquelyReferenced(&stream) else { return nil }
+        var spare = HTTP2Stream.none
+        swap(&spare, &stream)
+        return spare
     }
 }
 

@@ -38,6 +38,9 @@ package final class HeadPool {
     /// A request head whose memory may be used, if there is one.
     static func takeSpareRequest() -> RequestHeader? { ofCurrentThread?.requests.popLast() }
 
+    /// A response head whose memory may be used, if there is one.
+    static func takeSpareResponse() -> ResponseHeader? { ofCurrentThread?.responses.popLast() }
+
     /// Lets another exchange use the memory of a request head, unless a copy of it is still in use; leaves an empty one.
     package static func give(_ request: inout RequestHeader) {
         // Moved out of its place: a copy counts references.

@@ -37,6 +37,11 @@ extension HTTP2 {
             spares.append((storage, head.releaseTarget()))
         }
 
+        mutating func reuse(_ head: consuming ResponseHeader) {
+            guard spares.count < Self.spareLimit, let storage = head.headers.releaseStorage() else { return }
+            spares.append((storage, nil))
+        }
+
         mutating func begin(_ kind: Kind, stream: StreamID) {
             self.kind = kind
             streamID = stream

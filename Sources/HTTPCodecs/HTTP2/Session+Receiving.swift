@@ -38,6 +38,11 @@ extension HTTP2.Session {
         reader.reuse(head)
     }
 
+    /// Takes the memory of a response head that is used no more, for one that will come.
+    public func reuse(_ head: consuming ResponseHeader) {
+        reader.reuse(head)
+    }
+
     /// Hands over what has happened while sending or submitting: streams that have been closed.
     ///
     /// - Parameter sink: Where events are appended; ``receive(_:events:)`` does the same with what is still here then.

@@ -71,6 +71,12 @@ extension HTTP2.Session {
         unsafe nghttp2_session_consume(handle, stream, byteCount)
     }
 
+    /// Gives the peer back the connection's credit for bytes of streams that are gone.
+    public func consume(byteCount: Int) {
+        guard byteCount > 0 else { return }
+        unsafe nghttp2_session_consume_connection(handle, byteCount)
+    }
+
     /// Puts a stream's next bytes into a frame; nghttp2 says how many it may be.
     func bodyCount(_ id: HTTP2.StreamID, _ length: Int, _ flags: UnsafeMutablePointer<UInt32>) -> Int {
         guard room > 0 else { return Int(NGHTTP2_ERR_PAUSE.rawValue) }

@@ -43,7 +43,7 @@ package final class HTTP2ClientConnection: Sendable {
 
     /// Streams that may be opened before the server has said how many.
     static let assumedLimit = 100
-    private static let spareLimit = 64
+    private static let spareLimit = 128
 
     /// - Parameters:
     ///   - stream: the connection, which nobody else uses any more.

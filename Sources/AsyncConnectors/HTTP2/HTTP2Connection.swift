@@ -73,7 +73,7 @@ package final class HTTP2Connection {
         package var pong: UInt64?
     }
 
-    private static let spentLimit = 64
+    private static let spentLimit = 128
     /// How often the owner may go on at once before others get a turn.
     package static let turnsInARow = 32
     /// Output that waits for the socket, at most: beyond it, frames stay unmade.

@@ -79,9 +79,10 @@ package final class HTTP2ClientConnection: Sendable {
         }
     }
 
-    /// Gives a reserved stream back; whether it was the last of a connection that takes more.
+    /// Gives a reserved stream back.
     ///
     /// - Parameter spare: the stream's object, if nobody uses it any more.
+    /// - Returns: whether it was the last of a connection that takes more.
     func giveBack(_ spare: consuming HTTP2Stream?) -> Bool {
         let (isLast, takesStreams) = state.withLock { (state: inout State) in
             if let spare = spare.take(), state.spares.count < Self.spareLimit { state.spares.append(spare) }

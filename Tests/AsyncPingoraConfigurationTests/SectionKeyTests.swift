@@ -57,6 +57,12 @@ private struct Site: Decodable, Sendable {
     var listen: SocketAddress?
     var matrix: [[Int?]]?
     var empty: Empty?
+    var pair: Pair?
+
+    struct Pair: Decodable, Sendable {
+        var key: String
+        var keys: String
+    }
 
     /// Does not look whether there are any.
     struct Empty: Decodable, Sendable {}
@@ -152,6 +158,8 @@ struct SectionKeyTests {
             ("site:\n  mode: quick\n  other: 1", "f:2:9: key 'site.mode': "),
             ("site:\n  pages: [{title: A}]", "f:2:11: key 'site.pages[0].path': expected it, found no such key"),
             ("site:\n  pages: [{pth: /}]", "f:2:12: key 'site.pages[0].path': expected it, found 'pth'"),
+            ("site:\n  pair: {key: a}", "f:2:9: key 'site.pair.keys': expected it, found no such key"),
+            ("site:\n  pair: {key: a, kes: b}", "f:2:18: key 'site.pair.keys': expected it, found 'kes'"),
             ("site:\n  matrix: [[1, x]]", "f:2:16: key 'site.matrix[0][1]': expected a whole number, found 'x'"),
             ("site:\n  cache: 3", "f:2:10: key 'site.cache': expected a section, found '3'"),
         ]

@@ -13,7 +13,7 @@ struct SectionDecoder {
             checkKeys(asked)
             return value
         } catch let error as DecodingError {
-            add(error)
+            add(error, asked)
         } catch {
             problems.add("key '\(name)': \(error)", at: node.position)
         }
@@ -35,13 +35,17 @@ struct SectionDecoder {
         problems.add("key '\(full(path))': \(problem.message)", at: node.descend(path).node.position)
     }
 
-    private func add(_ error: DecodingError) {
+    private func add(_ error: DecodingError, _ asked: AskedKeys) {
         switch error {
         case .keyNotFound(let key, let context):
             let parent = node.descend(context.codingPath).node
             let name = "key '\(full(context.codingPath + [key]))'"
             // What has a similar name may be meant; the keys that would be asked for later are not known.
-            let similar = parent.mapping?.flattened.first { NearestName.find($0.name, among: [key.stringValue]) != nil }
+            let path = full(context.codingPath)
+            let known = asked.mappings.first { full($0.path) == path }?.names ?? []
+            let similar = parent.mapping?.flattened.first { entry in
+                !known.contains(entry.name) && NearestName.find(entry.name, among: [key.stringValue]) != nil
+            }
             if let similar {
                 problems.add("\(name): expected it, found '\(similar.name)'", at: similar.key.position)
             } else {

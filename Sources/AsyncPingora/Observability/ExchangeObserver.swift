@@ -39,6 +39,7 @@ extension [any ExchangeObserver] {
     @inline(never)  // a frame of its own: it is not needed without observers
     private func tell(of session: Session) {
         session.timings.note(.end)
-        for observer in self { observer.exchangeEnded(session) }
+        // In their places: a copy of each counts references.
+        for index in indices { self[index].exchangeEnded(session) }
     }
 }

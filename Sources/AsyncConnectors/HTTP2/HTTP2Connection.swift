@@ -74,6 +74,8 @@ package final class HTTP2Connection {
     }
 
     private static let spentLimit = 128
+    /// An idle connection keeps fewer.
+    private static let idleSpentLimit = 16
     /// How often the owner may go on at once before others get a turn.
     package static let turnsInARow = 32
     /// Output that waits for the socket, at most: beyond it, frames stay unmade.
@@ -233,7 +235,7 @@ package final class HTTP2Connection {
         guard let stream = spent.popLast() else {
             return HTTP2Stream(mailbox: mailbox, waiter: nil, request: request, isInboundEnded: isInboundEnded)
         }
-        stream.reset(waiter: nil, request: request, isInboundEnded: isInboundEnded)
+        stream.renew(waiter: nil, request: request, isInboundEnded: isInboundEnded)
         return stream
     }
 
@@ -257,7 +259,13 @@ package final class HTTP2Connection {
     /// Keeps a stream's object for another one, if its task has let go of it: a busy connection makes none.
     private func keep(_ stream: inout HTTP2Stream) {
         let isKept = session.role == .server && spent.count < Self.spentLimit && isKnownUniquelyReferenced(&stream)
-        if isKept { spent.append(stream) }
+        if isKept {
+            stream.clear()
+            spent.append(stream)
+        }
+        if streams.isEmpty, spent.count > Self.idleSpentLimit {
+            spent.removeLast(spent.count - Self.idleSpentLimit)
+        }
     }
 
     // MARK: - What streams want

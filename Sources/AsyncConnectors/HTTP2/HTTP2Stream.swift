@@ -220,14 +220,24 @@ package final class HTTP2Stream: Sendable {
 
     // MARK: - The connection's side
 
-    /// Prepares for another stream of the same connection, once nobody else has this one any more; see `init`.
-    func reset(waiter: Parker?, request: consuming RequestHeader? = nil, isInboundEnded: Bool = false) {
-        var fresh = Mail(request: request, isInboundEnded: isInboundEnded, waiter: waiter)
-        mail.withLock { swap(&$0, &fresh) }
+    /// Lets go of all that is left of a stream which is over, such as its trailers, once nobody else has the object any more.
+    func clear() {
+        var empty = Mail(request: nil, isInboundEnded: false, waiter: nil)
+        mail.withLock { swap(&$0, &empty) }
         number.store(0, ordering: .relaxed)
         outboundCount.store(0, ordering: .relaxed)
-        hasMail.store(isInboundEnded, ordering: .relaxed)
+        hasMail.store(false, ordering: .relaxed)
         hasFailed.store(false, ordering: .relaxed)
+    }
+
+    /// Makes an object that has been cleared another stream of the same connection; see `init`.
+    func renew(waiter: Parker?, request: consuming RequestHeader? = nil, isInboundEnded: Bool = false) {
+        mail.withLock { (mail: inout Mail) in
+            mail.waiter = waiter
+            mail.request = request
+            mail.isInboundEnded = isInboundEnded
+        }
+        hasMail.store(isInboundEnded, ordering: .relaxed)
     }
 
     /// The stream's number, once it has one; 0 before.

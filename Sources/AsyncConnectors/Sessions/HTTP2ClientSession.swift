@@ -28,7 +28,7 @@ package final class HTTP2ClientSession: UpstreamSession {
     init(_ reservation: HTTP2Front.Reservation, parker: Parker) {
         connection = reservation.connection
         if let spare = reservation.spare {
-            spare.reset(waiter: parker)
+            spare.renew(waiter: parker)
             stream = spare
         } else {
             stream = HTTP2Stream(mailbox: connection.mailbox, waiter: parker)
@@ -164,6 +164,7 @@ package final class HTTP2ClientSession: UpstreamSession {
         guard isKnownUniquelyReferenced(&stream) else { return nil }
         var spare = HTTP2Stream.none
         swap(&spare, &stream)
+        spare.clear()
         return spare
     }
 }
